@@ -1,0 +1,130 @@
+//! How a test program runs: it decides from `main` where its cluster is, enters the namespaces for one of its own, and
+//! runs its tests there side by side. Listing tests, or a filter that leaves none, needs no cluster.
+
+use std::{
+    cell::RefCell,
+    env,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+};
+
+use anyhow::{Context, Result};
+use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
+
+use crate::{Cluster, Namespace, enter, machine, setup};
+
+/// What the tests of a program need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// An API server and the controllers: objects come and go, pods do not run.
+    ControlPlane,
+    /// A node too, which runs pods. Only root can have one of its own.
+    Node,
+}
+
+/// A test and what it does to its cluster.
+#[derive(Clone, Copy)]
+pub struct Test {
+    name: &'static str,
+    run: fn(&Namespace),
+    own_cluster: bool,
+}
+
+impl Test {
+    /// A test that stays in the namespace it is given, so that any cluster may serve it.
+    pub const fn new(name: &'static str, run: fn(&Namespace)) -> Self {
+        Self { name, run, own_cluster: false }
+    }
+
+    /// It reads the audit log, controls processes, or changes things outside its namespace: never on a user's cluster.
+    #[must_use]
+    pub const fn of_own_cluster(self) -> Self {
+        Self { own_cluster: true, ..self }
+    }
+}
+
+/// An array of [`Test`] from functions, each named as it is called.
+#[macro_export]
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { [$($crate::Test::new(stringify!($test), $test)),*] };
+}
+
+/// Runs the tests as `cargo test` expects it; call it from `main`, see [`enter::enter`].
+pub fn run_tests(needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Tests wait most of the time, so more of them than cores do no harm.
+    arguments.test_threads.get_or_insert(4);
+    run(needs, &tests.into_iter().collect::<Vec<_>>(), &arguments).unwrap_or_else(|error| {
+        machine::progress(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> {
+    let existing = setup::uses_existing_cluster();
+    let inside = enter::inside();
+    let place: Arc<OnceLock<Cluster>> = Arc::default();
+    let refusals: Vec<_> = tests.iter().map(|test| refusal(needs, *test, existing)).collect();
+    let trials: Vec<Trial> =
+        tests.iter().zip(&refusals).map(|(test, refusal)| trial(*test, *refusal, Arc::clone(&place))).collect();
+    let selected = |(trial, refusal): (&Trial, &Option<_>)| !arguments.is_filtered_out(trial) && refusal.is_none();
+    let in_need = !arguments.list && trials.iter().zip(&refusals).any(selected);
+    if in_need && !existing && inside.is_none() {
+        return setup::enter(needs == Needs::Node).map(ExitCode::from);
+    }
+    if in_need {
+        let cluster = if existing { Cluster::existing() } else { setup::start_cluster(needs == Needs::Node) };
+        place.set(cluster.context("no cluster to test against")?).ok().context("one cluster a program")?;
+    }
+    Ok(report_panics_as_failures(|| libtest_mimic::run(arguments, trials)).exit_code())
+}
+
+/// Why this test cannot run here, or `None`.
+fn refusal(needs: Needs, test: Test, existing: bool) -> Option<&'static str> {
+    match (existing, needs) {
+        (true, _) if test.own_cluster => Some("needs a cluster of its own"),
+        (false, Needs::Node) if !setup::may_have_node() => Some("needs a node, and only root can have one"),
+        _ => None,
+    }
+}
+
+fn trial(test: Test, refusal: Option<&'static str>, place: Arc<OnceLock<Cluster>>) -> Trial {
+    Trial::ignorable_test(test.name, move || match refusal {
+        Some(reason) => Ok(Completion::ignored_with(reason)),
+        None => in_namespace(test, place.get().ok_or("the cluster was started before its tests")?),
+    })
+}
+
+thread_local! {
+    /// What the panic of this thread's test said, and where; `None` outside of tests.
+    static REPORT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A failed test shows its panic and the state of its namespace, which is gone afterwards.
+fn in_namespace(test: Test, cluster: &Cluster) -> Result<Completion, Failed> {
+    REPORT.set(Some(String::new()));
+    let attempt = panic::catch_unwind(AssertUnwindSafe(|| {
+        let namespace = Namespace::create(cluster, test.name);
+        panic::catch_unwind(AssertUnwindSafe(|| (test.run)(&namespace))).map_err(|_| namespace.describe())
+    }));
+    let report = REPORT.take().unwrap_or_default();
+    match attempt {
+        Ok(Ok(())) => Ok(Completion::Completed),
+        Ok(Err(state)) => Err(format!("{report}\n\n{state}").into()),
+        Err(_) => Err(report.into()),
+    }
+}
+
+/// The default hook would write each panic among the lines of other tests.
+fn report_panics_as_failures(run: impl FnOnce() -> Conclusion) -> Conclusion {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |information| {
+        let in_test =
+            REPORT.with_borrow_mut(|report| report.as_mut().map(|text| *text += &information.to_string()).is_some());
+        if !in_test || env::var_os("RUST_BACKTRACE").is_some() {
+            usual(information);
+        }
+    }));
+    run()
+}

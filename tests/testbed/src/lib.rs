@@ -1,0 +1,23 @@
+//! A real Kubernetes for tests: started from `main` in namespaces of its own, gone with the program that started it.
+//! A test program with `harness = false` calls [`run_tests`]; each test gets a [`Namespace`] for itself and starts the
+//! product with [`Wait`]. Nothing here imitates Kubernetes: where pods must not run, a test writes their status.
+
+pub mod audit;
+pub mod cluster;
+mod credentials;
+pub mod enter;
+pub mod harness;
+pub mod machine;
+pub mod namespace;
+pub mod process;
+pub mod programs;
+pub mod setup;
+pub mod wait;
+
+pub use audit::AuditedRequest;
+pub use cluster::Cluster;
+pub use harness::{Needs, Test, run_tests};
+pub use namespace::{LIMIT, Namespace};
+pub use process::Process;
+pub use rustix::process::Signal;
+pub use wait::{Finished, Wait};

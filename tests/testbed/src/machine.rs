@@ -1,0 +1,147 @@
+//! What the testbed needs of the machine: the programs that it starts, where they are, and how a missing one is had.
+//! As root on Debian and its kin they are installed, announced first; elsewhere the command that provides them is named.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Says on stderr what is going on; stdout belongs to tests, commands and the demo.
+#[expect(
+    clippy::print_stderr,
+    reason = "a program for developers: what it builds, installs and starts is shown as it happens"
+)]
+pub fn progress(text: &str) {
+    eprintln!("testbed: {text}");
+}
+
+/// The text for a machine that cannot run a cluster of its own.
+const WAYS: &str = "the testbed runs a real Kubernetes in Linux namespaces, built with Go. Ways to have it:
+  - a Linux machine, virtual machine or container with Rust and Go (1.26 or newer, or any from 1.21 on: it fetches that by itself);
+    as root there is a node that runs pods, without root a control plane
+  - a cluster that you have, kind for example: USE_EXISTING_CLUSTER=true and a kubeconfig whose current context is that cluster;
+    IMAGE names the image of k8s-wait-for that its nodes can pull or have loaded";
+
+/// A program and the Debian package that has it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const ALWAYS: &[Tool] = &[
+    Tool { program: "setpriv", package: "util-linux" },
+    Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "ip", package: "iproute2" },
+];
+const NODE: &[Tool] =
+    &[Tool { program: "runc", package: "runc" }, Tool { program: "busybox", package: "busybox-static" }];
+
+/// Whether the effective user is root, be it of a user namespace only.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Makes sure that every program a cluster needs is there.
+///
+/// # Errors
+/// The machine is no Linux, has no Go, or lacks a program that may not or cannot be installed.
+pub fn prepare(node: bool) -> Result<()> {
+    ensure!(cfg!(target_os = "linux") && find("go").is_some(), "{WAYS}");
+    let wanted = ALWAYS.iter().chain(if node { NODE } else { &[] });
+    let missing: Vec<&Tool> = wanted.filter(|tool| !usable(tool.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    let programs: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
+    install(&packages).with_context(|| format!("this machine lacks {}", programs.join(", ")))?;
+    match missing.iter().find(|tool| !usable(tool.program)) {
+        Some(tool) => bail!("{} is still missing after the installation of {}", tool.program, tool.package),
+        None => Ok(()),
+    }
+}
+
+/// The path of an installed program. The folders for administrators count too: a user's PATH often lacks them.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+fn usable(program: &str) -> bool {
+    find(program).is_some_and(|path| program != "busybox" || is_static(&path))
+}
+
+/// An image that holds nothing but this file needs it to be without a dynamic loader.
+fn is_static(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|bytes| !bytes.windows(3).any(|window| window == b"/ld"))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    let hint = format!("hint: apt-get install --no-install-recommends {list} (on Debian and its kin)");
+    ensure!(
+        env::var_os("TESTBED_INSTALL").is_none_or(|value| value != "no"),
+        "TESTBED_INSTALL=no forbids to install it\n{hint}"
+    );
+    ensure!(is_root() && find("apt-get").is_some(), "only root can install it, and only where apt-get is\n{hint}");
+    let _turn = lock(&cache_folder()?.join("install.lock"))?;
+    progress(&format!("installing Debian packages: {list} (TESTBED_INSTALL=no forbids this)"));
+    let options = ["-qq", "-o", "DPkg::Lock::Timeout=300"];
+    // The lists may be absent or old: only a failure that fresh lists do not cure is one.
+    if apt_get(&options, &["install", "-y", "--no-install-recommends"], packages).is_err() {
+        apt_get(&options, &["update"], &[])?;
+        apt_get(&options, &["install", "-y", "--no-install-recommends"], packages)?;
+    }
+    Ok(())
+}
+
+fn apt_get(options: &[&str], action: &[&str], packages: &[&str]) -> Result<()> {
+    let output = bound("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(options.iter().chain(action).chain(packages))
+        .stdin(Stdio::null())
+        .output()
+        .context("start apt-get")?;
+    ensure!(output.status.success(), "apt-get {}: {}", action[0], String::from_utf8_lossy(&output.stderr).trim_end());
+    Ok(())
+}
+
+/// A command that ends with this process, however this one ends: setpriv asks the kernel for it and becomes the program.
+pub fn bound(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// `${XDG_CACHE_HOME:-~/.cache}/k8s-wait-for`, made when missing.
+///
+/// # Errors
+/// Neither variable is set, or the folder cannot be made.
+pub fn cache_folder() -> Result<PathBuf> {
+    let base = match env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+        Some(folder) => PathBuf::from(folder),
+        None => env::home_dir().context("neither XDG_CACHE_HOME nor HOME is set")?.join(".cache"),
+    };
+    let folder = base.join("k8s-wait-for");
+    fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Waits for the lock on this file and holds it until the answer is dropped; the kernel lets go of it when a holder dies.
+///
+/// # Errors
+/// The file cannot be opened for writing.
+pub fn lock(path: &Path) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
+    file.lock().with_context(|| format!("lock {}", path.display()))?;
+    Ok(file)
+}
