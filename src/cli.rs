@@ -1,0 +1,385 @@
+//! What the user typed: arguments → words → [`Cli`], and what is wrong with them as text.
+//!
+//! Only the spelling is decided here; what the words mean is `compat`'s. No I/O, and the environment is not read: clap's
+//! own `env` would read it behind the back of the tests, so the help names the variables and `compat` asks for them.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+/// The options as they were typed, and the words between them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "k8s-wait-for",
+    version,
+    about = "Waits until Jobs, Pods and Services are ready",
+    no_binary_name = true,
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
+pub struct Cli {
+    /// mode and names, or targets
+    #[arg(hide = true)]
+    pub words: Vec<String>,
+
+    /// Namespace [default: the pod's own, or the context's]
+    #[arg(short, long, value_parser = text, help_heading = "Which objects")]
+    pub namespace: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, help_heading = "Which objects")]
+    pub all_namespaces: bool,
+    /// Labels: app=db,tier!=web or 'tier in (a,b),!legacy'
+    #[arg(short = 'l', long = "selector", value_name = "SELECTOR", value_parser = text, help_heading = "Which objects")]
+    pub selectors: Vec<String>,
+    /// Fields: status.phase=Running
+    #[arg(long, value_name = "SELECTOR", value_parser = text, help_heading = "Which objects")]
+    pub field_selector: Option<String>,
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, value_parser = text, help_heading = "Which objects")]
+    pub context: Option<String>,
+    /// Kubeconfig [default: the pod's service account, else kubectl's]
+    #[arg(long, value_name = "FILE", value_parser = text, help_heading = "Which objects")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Give up after 90s, 5m or a number of seconds; 0 looks once [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
+    pub timeout: Option<Duration>,
+    /// One ready target is enough
+    #[arg(long, help_heading = "When it ends")]
+    pub any: bool,
+    /// A selector has to match so many objects at least [default: 1]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "When it ends")]
+    pub min: Option<u32>,
+    /// How long a selector's objects must stay ready and the same [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
+    pub settle: Option<Duration>,
+    /// What a missing Job means: wait, fail or ready [default: wait]
+    #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
+    pub missing: Option<Missing>,
+    /// How long the API may refuse before that ends the wait [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
+    pub auth_grace: Option<Duration>,
+
+    /// error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true, ignore_case = true, help_heading = "Others")]
+    pub log_level: Option<LogLevel>,
+    /// This text; -h is shorter
+    #[arg(short, long, action = ArgAction::Help, help_heading = "Others")]
+    help: Option<bool>,
+    /// Version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Others")]
+    version: Option<bool>,
+}
+
+/// What a Job means that does not exist, was never seen, and of which nothing proves that it completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Missing {
+    /// it is still to come
+    Wait,
+    /// the wait has failed
+    Fail,
+    /// it is done and was cleaned up
+    Ready,
+}
+
+/// What of the program's own log is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Why there is nothing to wait for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Help or version, asked for: goes to stdout, exit code 0.
+    Text(String),
+    /// Goes to stderr, exit code 2.
+    Usage(Usage),
+}
+
+impl From<Usage> for Stop {
+    fn from(usage: Usage) -> Self {
+        Self::Usage(usage)
+    }
+}
+
+/// A mistake on the command line: what is wrong, with the argument in it, and a form that is right.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Usage {
+    problem: String,
+    hint: String,
+}
+
+impl Usage {
+    /// Both without a full stop; control characters that were typed are made visible.
+    pub fn new(problem: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
+        let harmless = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        Self { problem: harmless(problem.as_ref()), hint: harmless(hint.as_ref()) }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\nhint: {}", self.problem, self.hint)
+    }
+}
+
+impl Cli {
+    /// Reads a whole command line, the program's name included.
+    ///
+    /// # Errors
+    /// [`Stop::Text`] when help or version was asked for, [`Stop::Usage`] for what cannot be read.
+    pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        let mut argv = argv.into_iter();
+        let program = program(argv.next());
+        let words = words(argv)?;
+        let mut command = command(&program, words.iter().any(|word| word == "--help"));
+        check_dashes(&words, &command)?;
+        let mut matches = command.try_get_matches_from_mut(words).map_err(|error| stop(&error))?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| stop(&error))
+    }
+}
+
+/// The name it was called by: `wait_for.sh` in groundnuty's image, or a plugin that is typed as `kubectl wait-for`.
+fn program(argument: Option<OsString>) -> String {
+    let path = argument.unwrap_or_default();
+    match Path::new(&path).file_name().and_then(|name| name.to_str()) {
+        Some("kubectl-wait_for") => "kubectl wait-for".to_owned(),
+        Some("wait_for.sh") => "wait_for.sh".to_owned(),
+        _ => "k8s-wait-for".to_owned(),
+    }
+}
+
+/// Not by clap's own `after_long_help`: with it, every option takes three lines.
+fn command(program: &str, long: bool) -> clap::Command {
+    Cli::command()
+        .help_template("{about}\n\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}")
+        .override_usage(format!(
+            "{program} [OPTIONS] MODE NAME...\n       \
+             {program} [OPTIONS] MODE -lSELECTOR\n       \
+             {program} [OPTIONS] [NAMESPACE:]MODE/NAME-or-SELECTOR..."
+        ))
+        .before_help(MODES_HELP)
+        .after_help(if long { LONG_HELP.replace("PROGRAM", program) } else { SHORT_HELP.to_owned() })
+}
+
+const MODES_HELP: &str = "\
+Modes:
+  job          every Job is complete
+  job-wr       the same
+  job-we       every Job is complete or has failed
+  pod          every pod is ready or has succeeded
+  pod-wr       one pod is ready
+  pod-we       every pod is ready, has succeeded or has failed
+  service      every pod behind the Service is ready
+  service-wr   one pod behind the Service is ready";
+
+const SHORT_HELP: &str = "--help adds the environment, the exit codes and examples.";
+
+const LONG_HELP: &str = "\
+Every object of a kind: `pod -n NAMESPACE`, only with -n, -A or --field-selector.
+
+Environment:
+  K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
+  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_LOG_LEVEL
+                          the options of these names; what is typed comes first
+  WAIT_TIME               pause between two looks where watching is forbidden: 2, 0.5, 2s
+  DEBUG                   1 for --log-level debug, 2 for trace
+  TREAT_ERRORS_AS_READY   what a plain mode means: 0 itself, 1 with -we, 2 with -wr
+  KUBECONFIG              as in kubectl
+
+Exit codes:
+  0          the condition is met
+  1          a target has failed, or is missing with --missing fail
+  2          usage error
+  77         the API refuses: 401 or 403 for longer than --auth-grace
+  78         configuration: no credentials, broken kubeconfig, unknown context
+  124        --timeout has passed
+  130, 143   SIGINT, SIGTERM
+
+Examples:
+  PROGRAM job migrate-v3                                a migration, by name
+  PROGRAM pod -lapp=db,tier=backend -n data             pods by their labels
+  PROGRAM job/migrate-v3 data:service/db --timeout 5m   several things at once";
+
+/// Arguments → words for clap. Groundnuty's script let the shell split its arguments once more, so charts hand over
+/// `-l app=x` or `-n foo` as one argument, and a YAML block scalar may hold a whole command line.
+fn words(argv: impl Iterator<Item = OsString>) -> Result<Vec<String>, Usage> {
+    let mut words = Vec::new();
+    for (index, argument) in argv.enumerate() {
+        let argument = argument.into_string().map_err(|raw| {
+            let shown = raw.to_string_lossy().into_owned();
+            Usage::new(format!("argument {} is not UTF-8: `{shown}`", index + 1), "names and labels are plain ASCII")
+        })?;
+        check_expanded(&argument)?;
+        if argument.trim().is_empty() {
+            let problem = format!("argument {} is empty", index + 1);
+            return Err(Usage::new(problem, "a variable without a value? leave the argument out, or give it one"));
+        }
+        split(argument.trim(), &mut words);
+    }
+    Ok(join(words))
+}
+
+/// Kubernetes leaves `$(NAME)` as it is when it knows no such variable, and no shell runs in `args:`.
+fn check_expanded(argument: &str) -> Result<(), Usage> {
+    if ["$(", "${", "{{"].iter().any(|opening| argument.contains(opening)) {
+        let hint = "only $(NAME) is expanded in `args:`, and only for a variable under `env:` of the same container";
+        return Err(Usage::new(format!("`{argument}` was not expanded"), hint));
+    }
+    Ok(())
+}
+
+/// Neither a name nor a selector holds a space with `-` after it: there an option begins.
+fn split(argument: &str, words: &mut Vec<String>) {
+    let mut start = 0;
+    for (index, space) in argument.match_indices(char::is_whitespace) {
+        let next = index + space.len();
+        if argument[next..].starts_with('-') {
+            split_option(argument[start..index].trim(), words);
+            start = next;
+        }
+    }
+    split_option(argument[start..].trim(), words);
+}
+
+fn split_option(piece: &str, words: &mut Vec<String>) {
+    match piece.split_once(char::is_whitespace) {
+        Some((option, value)) if takes_next(option) => words.extend([option, value.trim()].map(str::to_owned)),
+        _ if piece.is_empty() => {}
+        _ => words.push(piece.to_owned()),
+    }
+}
+
+/// `-l` and `--selector` do, `-lapp in (a)` and `--selector=app in (a)` hold their value already.
+fn takes_next(option: &str) -> bool {
+    option.starts_with('-') && (option.len() == 2 || option.starts_with("--") && !option.contains('='))
+}
+
+/// Puts a selector together that was split at its spaces: `app in (a,` `b)`, `app=x,` `tier=db`.
+fn join(pieces: Vec<String>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut open = false;
+    let mut pieces = pieces.into_iter().peekable();
+    while let Some(piece) = pieces.next() {
+        let operator = match piece.strip_prefix("not").unwrap_or(&piece).strip_prefix("in") {
+            Some("") => pieces.peek().is_some_and(|next| next.starts_with('(')),
+            Some(rest) => rest.trim_start().starts_with('('),
+            None => piece.starts_with(['(', ',']),
+        };
+        let joins = |last: &str| !piece.starts_with('-') && (open || operator || last.ends_with(','));
+        let last = words.last_mut().filter(|last| joins(last));
+        open = match piece.rfind(['(', ')']) {
+            Some(index) => piece[index..].starts_with('('),
+            None => open && last.is_some(),
+        };
+        match last {
+            Some(last) => last.extend([" ", &piece]),
+            None => words.push(piece),
+        }
+    }
+    words
+}
+
+/// `-namespace data` would be `-n amespace` and an object `data`, for clap as for kubectl.
+fn check_dashes(words: &[String], command: &clap::Command) -> Result<(), Usage> {
+    let is_long = |name: &str| command.get_arguments().any(|argument| argument.get_long() == name.split('=').next());
+    match words.iter().find(|word| word.strip_prefix('-').is_some_and(is_long)) {
+        Some(word) => Err(Usage::new(format!("unknown option `{word}`"), format!("did you mean `-{word}`?"))),
+        None => Ok(()),
+    }
+}
+
+fn stop(error: &clap::Error) -> Stop {
+    let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let argument = context(ContextKind::InvalidArg);
+    // `--namespace <NAMESPACE>`
+    let option = argument.split(' ').next().unwrap_or_default();
+    let value = context(ContextKind::InvalidValue);
+    let usage = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Stop::Text(error.to_string()),
+        ErrorKind::UnknownArgument => unknown_option(option, &context(ContextKind::SuggestedArg)),
+        ErrorKind::ArgumentConflict => Usage::new(format!("`{option}` is given twice"), "give it once"),
+        ErrorKind::TooManyValues => Usage::new(format!("`{option}` takes no value"), format!("write `{option}` alone")),
+        _ => bad_value(option, option, &value, error.source().map(ToString::to_string).as_deref()),
+    };
+    Stop::Usage(usage)
+}
+
+fn unknown_option(option: &str, near: &str) -> Usage {
+    // what clap finds near is often far: `--namespace` for `--as`
+    let near = Some(near).filter(|near| strsim::jaro(near, option) > 0.8);
+    let known = "of kubectl's options it knows -n, -A, -l, --field-selector, --context and --kubeconfig";
+    let hint = near.map_or_else(|| known.to_owned(), |near| format!("did you mean `{near}`? {known}"));
+    Usage::new(format!("unknown option `{option}`"), hint)
+}
+
+/// The mistake of a value that `place`, the option or the variable that stands for it, does not take; without a
+/// reason, it is none of a list.
+pub fn bad_value(option: &str, place: &str, value: &str, reason: Option<&str>) -> Usage {
+    let reason = reason.unwrap_or("is none of its values");
+    let problem =
+        if value.is_empty() { format!("`{place}` needs a value") } else { format!("`{place}`: `{value}` {reason}") };
+    Usage::new(problem, right_form(option))
+}
+
+fn right_form(option: &str) -> &'static str {
+    match option {
+        "--namespace" => "`-n kube-system`",
+        "--selector" => SELECTORS,
+        "--field-selector" => "`--field-selector status.phase=Running`",
+        "--context" => "`--context production`",
+        "--kubeconfig" => "`--kubeconfig /etc/kubeconfig`",
+        "--min" => "a whole number from 1 on",
+        "--missing" => "`wait`, `fail` or `ready`",
+        "--log-level" => "`error`, `warn`, `info`, `debug` or `trace`",
+        "--any" => "`true` or `false`",
+        _ => "`90s`, `5m`, `1h30m` or a number of seconds",
+    }
+}
+
+/// The right forms of a label selector, for hints.
+pub const SELECTORS: &str = "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`";
+
+fn text(typed: &str) -> Result<String, String> {
+    // clap hands over `--selector=` as an empty text
+    match typed.trim() {
+        "" => Err("is empty".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A number of seconds, or humantime.
+///
+/// # Errors
+/// A clause that can follow the text.
+pub fn duration(typed: &str) -> Result<Duration, String> {
+    let bare = typed.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let parsed = match typed.parse() {
+        Ok(seconds) if bare => Duration::try_from_secs_f64(seconds).ok(),
+        _ => humantime::parse_duration(typed).ok(),
+    };
+    // more than a century overflows clocks further down, and nobody means it
+    match parsed {
+        Some(duration) if duration < Duration::from_hours(24 * 365 * 100) => Ok(duration),
+        Some(_) => Err("is too long".to_owned()),
+        None => Err("is not a time".to_owned()),
+    }
+}
+
+/// What `--min` takes.
+///
+/// # Errors
+/// A clause that can follow the text.
+pub fn count(typed: &str) -> Result<u32, String> {
+    typed.parse().ok().filter(|number| *number > 0).ok_or_else(|| "is not a number from 1 on".to_owned())
+}

@@ -1,0 +1,422 @@
+//! What the command line means: groundnuty's shapes and environment, and the targets of our own, → [`Invocation`].
+//!
+//! Pure: the environment is passed in. Every mistake is answered with the form that would have been right. The table
+//! test in `compat/table.rs` is the contract.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::cli::{self, Cli, LogLevel, Missing, Stop, Usage};
+use crate::selector::{Selector, dns_label, dns_subdomain};
+use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
+use crate::verdict::Quorum;
+
+#[cfg(test)]
+mod table;
+
+/// What the program needs to know of the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// in the order of the command line, each once
+    pub targets: Vec<Target>,
+    /// how many of them have to be ready
+    pub quorum: Quorum,
+    /// what a missing Job means
+    pub missing: Missing,
+    /// zero looks once; none waits for ever
+    pub timeout: Option<Duration>,
+    /// how long the API may refuse
+    pub auth_grace: Duration,
+    /// how long the objects of a selector have to be ready and the same
+    pub settle: Duration,
+    /// the least number of objects of a selector, 1 or more
+    pub min: u32,
+    /// the pause between polls that was asked for (`WAIT_TIME`), never zero
+    pub poll_pause: Option<Duration>,
+    /// of the program's own log
+    pub log_level: LogLevel,
+    /// context of the kubeconfig
+    pub context: Option<String>,
+    /// kubeconfig file
+    pub kubeconfig: Option<PathBuf>,
+    /// what of the environment was ignored, to be logged
+    pub warnings: Vec<String>,
+}
+
+/// Reads the command line (with the program's name) and the environment.
+///
+/// # Errors
+/// [`Stop`]: help was asked for, or something cannot be understood.
+pub fn parse(
+    argv: impl IntoIterator<Item = OsString>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Invocation, Stop> {
+    let cli = Cli::read(argv)?;
+    let mut environment = Environment { get: env, warnings: Vec::new() };
+    let suffix = environment.suffix();
+    let targets = targets(&cli, suffix)?;
+    let poll_pause = environment.wait_time();
+    let debug = environment.debug();
+    let any = environment.option("--any", truth)?;
+    Ok(Invocation {
+        quorum: if cli.any || any == Some(true) { Quorum::Any } else { Quorum::All },
+        missing: environment.or("--missing", cli.missing, named)?.unwrap_or(Missing::Wait),
+        timeout: environment.or("--timeout", cli.timeout, cli::duration)?,
+        auth_grace: environment.or("--auth-grace", cli.auth_grace, cli::duration)?.unwrap_or(Duration::from_mins(1)),
+        settle: environment.or("--settle", cli.settle, cli::duration)?.unwrap_or(Duration::from_secs(2)),
+        min: environment.or("--min", cli.min, cli::count)?.unwrap_or(1),
+        log_level: environment.or("--log-level", cli.log_level, named)?.or(debug).unwrap_or(LogLevel::Info),
+        context: cli.context,
+        kubeconfig: cli.kubeconfig,
+        targets,
+        poll_pause,
+        warnings: environment.warnings,
+    })
+}
+
+/// The variables, and what was wrong with them. Kubernetes sets `K8S_WAIT_FOR_PORT` and `K8S_WAIT_FOR_SERVICE_HOST` in
+/// every pod beside a Service called `k8s-wait-for`: no option may have such a name.
+struct Environment<G> {
+    get: G,
+    warnings: Vec<String>,
+}
+
+impl<G: Fn(&str) -> Option<String>> Environment<G> {
+    /// A variable of which nothing is left after trimming counts as not set.
+    fn value(&self, name: &str) -> Option<String> {
+        (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn or<T>(
+        &self,
+        option: &str,
+        typed: Option<T>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Usage> {
+        if typed.is_some() { Ok(typed) } else { self.option(option, parse) }
+    }
+
+    /// A mistake here is one of whoever wants this very program to do something, so it is not passed over.
+    fn option<T>(&self, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Usage> {
+        let name = format!("K8S_WAIT_FOR_{}", option.trim_start_matches('-').replace('-', "_").to_uppercase());
+        let Some(value) = self.value(&name) else { return Ok(None) };
+        let parsed = parse(&value).map_err(|reason| cli::bad_value(option, &name, &value, Some(&reason)))?;
+        Ok(Some(parsed))
+    }
+
+    /// What groundnuty reads often comes from an `envFrom` that is meant for others: nonsense is only remarked on.
+    fn shared<T>(&mut self, name: &str, forms: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.warnings.push(format!("{name}={value} is ignored, it takes {forms}"));
+        }
+        parsed
+    }
+
+    /// What a plain mode gets appended.
+    fn suffix(&mut self) -> &'static str {
+        let suffix = self.shared("TREAT_ERRORS_AS_READY", "0, 1 or 2", |value| match value {
+            "0" => Some(""),
+            "1" => Some("-we"),
+            "2" => Some("-wr"),
+            _ => None,
+        });
+        suffix.unwrap_or_default()
+    }
+
+    fn debug(&mut self) -> Option<LogLevel> {
+        self.shared("DEBUG", "0, 1 or 2", |value| match value {
+            "0" => Some(LogLevel::Info),
+            "1" => Some(LogLevel::Debug),
+            "2" => Some(LogLevel::Trace),
+            _ => None,
+        })
+    }
+
+    fn wait_time(&mut self) -> Option<Duration> {
+        let pause = |value: &str| cli::duration(value).ok().filter(|pause| !pause.is_zero());
+        self.shared("WAIT_TIME", "seconds, as in 2, 0.5 or 2s", pause)
+    }
+}
+
+fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, true).map_err(|_| "is none of its values".to_owned())
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
+/// What the options say about every target.
+struct Common {
+    scope: Scope,
+    labels: Option<Selector>,
+    fields: Option<String>,
+}
+
+/// A mode and how it was written.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    mode: Mode,
+    text: &'a str,
+}
+
+fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
+    let words: Vec<&str> = cli.words.iter().flat_map(|word| apart(word)).collect();
+    let common = common(cli)?;
+    let Some((first, objects)) = words.split_first() else {
+        return Err(Usage::new("nothing to wait for", format!("{EXAMPLES}; `--help` says more")));
+    };
+    let mut targets = match written(first, suffix) {
+        Some(mode) => of_mode(mode, objects, &common)?,
+        None if first.contains('/') => {
+            words.iter().map(|word| target(word, suffix, &common)).collect::<Result<_, _>>()?
+        }
+        None => return Err(unknown_mode(first)),
+    };
+    let mut seen = HashSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    if cli.min.is_some_and(|min| min > 1) && targets.iter().all(|target| target.selection.name.is_some()) {
+        return Err(Usage::new(
+            "`--min` counts what a selector matches, a name is one object",
+            "`pod -lapp=db --min 3`",
+        ));
+    }
+    Ok(targets)
+}
+
+const EXAMPLES: &str = "`job migrate`, `pod -lapp=db` or `job/migrate service/db`";
+
+/// The script's arguments were split at spaces; those of a selector are its own, and a list with commas is shown whole.
+fn apart(word: &str) -> Vec<&str> {
+    match word.split_once(char::is_whitespace) {
+        Some((mode, rest)) if written(mode, "").is_some() => [vec![mode], apart(rest.trim_start())].concat(),
+        Some(_) if !is_selector(word) && !word.contains(',') => word.split_whitespace().collect(),
+        _ => vec![word],
+    }
+}
+
+fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
+    let find = |text: &str| MODES.iter().find(|(it, _)| *it == text).map(|(_, mode)| *mode);
+    let plain = find(text)?;
+    // there is no `service-we`, and none of `job-wr-we`
+    Some(Written { mode: find(&format!("{text}{suffix}")).unwrap_or(plain), text })
+}
+
+fn common(cli: &Cli) -> Result<Common, Usage> {
+    let scope = match &cli.namespace {
+        Some(namespace) if cli.all_namespaces => {
+            let problem = format!("`-n {namespace}` and `-A` contradict each other");
+            return Err(Usage::new(problem, format!("`-n {namespace}` for this namespace, `-A` for all of them")));
+        }
+        Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
+        None if cli.all_namespaces => Scope::All,
+        None => Scope::Default,
+    };
+    let labels = match cli.selectors.as_slice() {
+        [] => None,
+        [one] => Some(selector(one)?),
+        many => {
+            let hint = format!("all requirements go into one, with commas between: `-l '{}'`", many.join(","));
+            return Err(Usage::new("`-l` is given more than once", hint));
+        }
+    };
+    Ok(Common { scope, labels, fields: cli.field_selector.as_deref().map(checked_fields).transpose()? })
+}
+
+/// Groundnuty's shapes.
+fn of_mode(mode: Written, objects: &[&str], common: &Common) -> Result<Vec<Target>, Usage> {
+    if objects.is_empty() {
+        return every(mode, common).map(|target| vec![target]);
+    }
+    check_mixture(mode.text, objects)?;
+    objects.iter().map(|object| of_object(mode, common.scope.clone(), object, common)).collect()
+}
+
+/// After a mode there are names, or one selector.
+fn check_mixture(mode: &str, objects: &[&str]) -> Result<(), Usage> {
+    let as_targets = |objects: &[&str]| {
+        let whole = |object: &&str| if is_target(object) { (*object).to_owned() } else { format!("{mode}/{object}") };
+        objects.iter().map(whole).collect::<Vec<_>>().join(" ")
+    };
+    if let Some(target) = objects.iter().find(|object| is_target(object)) {
+        let hint = format!("without a mode in front: `{}`", as_targets(objects));
+        return Err(Usage::new(format!("`{target}` names its mode itself"), hint));
+    }
+    // a Job may be called `pod`, but hardly with names around it
+    if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| written(objects[*at], "").is_some()) {
+        let (second, object) = (objects[at], objects[at + 1]);
+        let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(&objects[..at]));
+        return Err(Usage::new(format!("`{second}` is a second mode"), hint));
+    }
+    match objects.iter().find(|object| is_selector(object)) {
+        Some(selector) if objects.len() > 1 => {
+            let targets = as_targets(objects);
+            let hint = format!("several targets: `{targets}`; a name and a selector: `{mode} NAME -l '{selector}'`");
+            Err(Usage::new(format!("`{selector}` stands beside a name or another selector"), hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_target(word: &str) -> bool {
+    let place = word.split_once('/').map(|(place, _)| place.split_once(':').map_or(place, |(_, mode)| mode));
+    place.is_some_and(|mode| written(mode, "").is_some())
+}
+
+/// `pod -lapp=db`, and a flag in the name's place.
+fn every(Written { mode, text }: Written, common: &Common) -> Result<Target, Usage> {
+    let Common { scope, labels, fields } = common;
+    if *scope == Scope::Default && labels.is_none() && fields.is_none() {
+        let hint = format!("`{text} NAME`, `{text} -lapp=db`, or `{text} -n NAMESPACE` for all that are there");
+        return Err(Usage::new(format!("`{text}` needs a name or a selector"), hint));
+    }
+    let selection = Selection { name: None, labels: labels.clone(), fields: fields.clone() };
+    Ok(Target { mode, scope: scope.clone(), selection })
+}
+
+/// `[NAMESPACE:]MODE/NAME-or-SELECTOR`, split at the first `/`.
+fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
+    let Some((place, object)) = word.split_once('/') else {
+        let right = if written(word, "").is_some() { format!("{word}/NAME") } else { format!("job/{word}") };
+        return Err(Usage::new(format!("`{word}` is not MODE/NAME or MODE/SELECTOR"), format!("as in `{right}`")));
+    };
+    let (namespace, mode) = place.split_once(':').map_or((None, place), |(namespace, mode)| (Some(namespace), mode));
+    let Some(mode) = written(mode, suffix) else {
+        return Err(match mode {
+            "" => unknown_mode(word),
+            mode if is_target(object) => Usage::new(format!("unknown mode `{mode}`"), format!("`{mode}:{object}`")),
+            _ if is_selector(word) => unknown_mode(word),
+            mode => unknown_mode(mode),
+        });
+    };
+    if object.is_empty() {
+        let hint = format!("`{word}NAME`, `{word}app=db`, or `{} -n NAMESPACE` for all that are there", mode.text);
+        return Err(Usage::new(format!("`{word}` needs a name or a selector"), hint));
+    }
+    let scope = match namespace {
+        None => common.scope.clone(),
+        Some(namespace) if common.scope == Scope::All => {
+            let hint = format!("leave out `-A`, or the `{namespace}:`");
+            return Err(Usage::new(format!("`{word}` names a namespace and `-A` all of them"), hint));
+        }
+        Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
+    };
+    of_object(mode, scope, object, common)
+}
+
+fn of_object(mode: Written, scope: Scope, object: &str, common: &Common) -> Result<Target, Usage> {
+    let Written { mode: meaning, text } = mode;
+    if is_selector(object) {
+        if let Some(labels) = &common.labels {
+            let hint = format!("all requirements go into one, with commas between: `-l '{object},{labels}'`");
+            return Err(Usage::new(format!("`{object}` and `-l` are two selectors"), hint));
+        }
+        let selection = Selection { name: None, labels: Some(selector(object)?), fields: common.fields.clone() };
+        return Ok(Target { mode: meaning, scope, selection });
+    }
+    let name = checked_name(mode, object)?;
+    if scope == Scope::All {
+        let hint = format!("`{text} {object} -n NAMESPACE`, or a selector with `-A`: `{text} -lapp=db -A`");
+        return Err(Usage::new(format!("`{object}` with `-A`: a name belongs to one namespace"), hint));
+    }
+    if let Some(fields) = &common.fields {
+        let hint = format!("`{text} --field-selector metadata.name={object},{fields}`");
+        return Err(Usage::new(format!("`{object}` with `--field-selector`: a name selects alone"), hint));
+    }
+    let selection = Selection { name: Some(name), labels: common.labels.clone(), fields: None };
+    Ok(Target { mode: meaning, scope, selection })
+}
+
+/// By what no name can hold.
+fn is_selector(text: &str) -> bool {
+    text.starts_with('!') || text.contains(['=', '('])
+}
+
+fn selector(text: &str) -> Result<Selector, Usage> {
+    text.parse().map_err(|error| {
+        let unquoted = text.replace(['"', '\''], "");
+        let hint = if unquoted == text { cli::SELECTORS.to_owned() } else { format!("without quotes: `{unquoted}`") };
+        Usage::new(format!("`{text}` is no label selector: {error}"), hint)
+    })
+}
+
+/// Only the form: which fields there are is the API's to say.
+fn checked_fields(text: &str) -> Result<String, Usage> {
+    if text.replace("\\,", "").split(',').all(|term| term.find('=').is_some_and(|at| at > 0)) {
+        return Ok(text.to_owned());
+    }
+    let hint = "`--field-selector status.phase=Running` or `--field-selector metadata.name!=db-0,spec.nodeName=node-1`";
+    Err(Usage::new(format!("`{text}` is no field selector"), hint))
+}
+
+type Check = fn(&str) -> Result<(), String>;
+
+fn checked_namespace(text: &str) -> Result<String, Usage> {
+    dns_label(text).map_err(|reason| {
+        Usage::new(format!("`{text}` cannot be a namespace: it {reason}"), like("`-n kube-system`", text, dns_label))
+    })?;
+    Ok(text.to_owned())
+}
+
+fn checked_name(Written { mode, text: typed }: Written, name: &str) -> Result<String, Usage> {
+    let (kind, check) = match mode.kind() {
+        Kind::Job => ("Job", dns_subdomain as Check),
+        Kind::Pod => ("Pod", dns_subdomain as Check),
+        Kind::Service => ("Service", dns_label as Check),
+    };
+    let Err(reason) = check(name) else { return Ok(name.to_owned()) };
+    let problem = format!("`{name}` cannot be the name of a {kind}: it {reason}");
+    let hint = if let Some((namespace, name)) = name.split_once(['/', ':']) {
+        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+    } else if name.contains(',') {
+        let names: Vec<&str> = name.split([',', ' ']).filter(|name| !name.is_empty()).collect();
+        format!("several names have spaces between: `{typed} {}`", names.join(" "))
+    } else if let (Kind::Service, Some((name, namespace))) = (mode.kind(), name.split_once('.')) {
+        let namespace = namespace.split('.').next().unwrap_or_default();
+        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+    } else {
+        like(&format!("`{typed} migrate-v3`"), name, check)
+    };
+    Err(Usage::new(problem, hint))
+}
+
+/// The nearest text that passes, or else an example.
+fn like(example: &str, text: &str, check: Check) -> String {
+    let near = text.to_lowercase().replace(['_', ' '], "-");
+    if check(&near).is_ok() { format!("did you mean `{near}`?") } else { format!("as in {example}") }
+}
+
+fn unknown_mode(word: &str) -> Usage {
+    let modes: Vec<&str> = MODES.iter().map(|(text, _)| *text).collect();
+    let modes = modes.join(", ");
+    if is_selector(word) {
+        let hint = format!("`pod -l '{word}'`; modes: {modes}");
+        return Usage::new(format!("`{word}` has no mode before it"), hint);
+    }
+    let hint = match near_mode(word) {
+        Some(near) => format!("did you mean `{near}`? modes: {modes}"),
+        None => format!("{EXAMPLES}; modes: {modes}"),
+    };
+    Usage::new(format!("unknown mode `{word}`"), hint)
+}
+
+/// kubectl's plurals, short names and groups, and slips of the finger.
+fn near_mode(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let (word, _) = word.split_once('.').unwrap_or((&word, ""));
+    if word == "svc" {
+        return Some("service");
+    }
+    let near = MODES.iter().map(|(text, _)| (strsim::jaro(word, text), *text)).rev();
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.7).map(|(_, text)| text)
+}

@@ -1,0 +1,131 @@
+//! k8s-wait-for: waits until Jobs, Pods and Services are ready, and says why they are not.
+//!
+//! This file parses, starts the wait on a thread of its own and waits for its outcome, the deadline or a signal,
+//! whichever comes first; it is the one place that exits and prints an error chain. Nothing that blocks the other
+//! thread (an exec plugin, getaddrinfo) delays the exit.
+
+mod backoff;
+mod cli;
+mod client;
+mod compat;
+mod config;
+mod evaluate;
+mod identity;
+mod object;
+mod observe;
+mod outcome;
+mod output;
+mod report;
+mod resource;
+mod selector;
+mod settle;
+mod target;
+mod token;
+mod verdict;
+mod wait;
+mod watch;
+
+use std::time::{Duration, SystemTime};
+use std::{env, process, thread};
+
+use anyhow::{Context, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch as channel};
+use tokio::time::sleep;
+
+use crate::cli::{LogLevel, Stop};
+use crate::compat::Invocation;
+use crate::outcome::Outcome;
+use crate::output::Output;
+use crate::wait::Standing;
+
+// Not by returning an ExitCode: the other thread may be blocked for good.
+fn main() {
+    let output = Output::start();
+    let code = match compat::parse(env::args_os(), |name| env::var(name).ok()) {
+        Ok(invocation) => supervise(invocation, &output).unwrap_or_else(|error| {
+            output.error(&format!("error: {error:#}\n"));
+            outcome::CONFIGURATION
+        }),
+        Err(Stop::Text(text)) => {
+            output.line(text.trim_end());
+            0
+        }
+        Err(Stop::Usage(usage)) => {
+            output.error(&format!("error: {usage}\n"));
+            outcome::USAGE
+        }
+    };
+    output.flush();
+    process::exit(code);
+}
+
+/// Starts the wait, tells how it ended and returns the exit code.
+fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
+    start_log(&invocation, output);
+    let started = SystemTime::now();
+    let quorum = invocation.quorum;
+    let (standings, outcome) = first_of_all(invocation, output)?;
+    // A refusal is what has to be mended, even if the deadline came before the grace was over.
+    let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
+    let refused = over && wait::denied(quorum, &standings, Duration::ZERO);
+    let outcome = if refused { Outcome::Denied } else { outcome };
+    let lasted = started.elapsed().unwrap_or_default();
+    output.line(&report::stamped(SystemTime::now(), &report::closing(&outcome, &standings, lasted)));
+    Ok(outcome.code())
+}
+
+/// What comes first: the outcome, the deadline or a signal; and how things stood then.
+fn first_of_all(invocation: Invocation, output: &Output) -> Result<(Vec<Standing>, Outcome)> {
+    let runtime = runtime()?;
+    let timeout = invocation.timeout.filter(|timeout| !timeout.is_zero());
+    let (progress, standings) = channel::channel(Vec::new());
+    let outcome = runtime.block_on(async {
+        // The first process of a container gets no signal that it has no handler for.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let outcome = start_wait(invocation, progress, output.clone());
+        tokio::select! {
+            outcome = outcome => outcome.context("the waiting thread has ended without an outcome")?,
+            () = sleep(timeout.unwrap_or_default()), if timeout.is_some() => Ok(Outcome::Deadline),
+            _ = terminate.recv() => Ok(Outcome::Terminated),
+            _ = interrupt.recv() => Ok(Outcome::Interrupted),
+        }
+    })?;
+    let standings = standings.borrow().clone();
+    Ok((standings, outcome))
+}
+
+/// Runs the wait on a thread and a runtime of its own.
+fn start_wait(
+    invocation: Invocation,
+    progress: channel::Sender<Vec<Standing>>,
+    output: Output,
+) -> oneshot::Receiver<Result<Outcome>> {
+    let (sender, outcome) = oneshot::channel();
+    thread::spawn(move || {
+        let ended = runtime().and_then(|runtime| runtime.block_on(wait::run(invocation, progress, output)));
+        // Main may have left by now; then nobody needs it.
+        let _ = sender.send(ended);
+    });
+    outcome
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn start_log(invocation: &Invocation, output: &Output) {
+    let level = match invocation.log_level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(output.clone()).init();
+    for warning in &invocation.warnings {
+        tracing::warn!("{warning}");
+    }
+}

@@ -1,0 +1,117 @@
+//! What is kept of an object from the API: the fields that a verdict or an explanation reads, and nothing else.
+//!
+//! Specs can be megabytes (a pod template holds whole environments) while this program lives in 16Mi, so everything
+//! unnamed here is dropped while the JSON is read. The status types are k8s-openapi's. Absent is the same as empty.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::JobStatus;
+use k8s_openapi::api::core::v1::PodStatus;
+use k8s_openapi::api::discovery::v1::EndpointConditions;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::resource::{ENDPOINT_SLICES, JOBS, PODS, Resource, SERVICES};
+
+/// An object kind that can be listed and watched.
+pub trait Object: DeserializeOwned + Clone + 'static {
+    /// Where the API serves it.
+    const RESOURCE: &'static Resource;
+
+    /// The part that all kinds share.
+    fn metadata(&self) -> &Metadata;
+}
+
+/// `metadata`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    pub labels: BTreeMap<String, String>,
+    pub deletion_timestamp: Option<Time>,
+    pub owner_references: Vec<OwnerReference>,
+}
+
+impl Metadata {
+    /// The owner that acts on this object: the reference with `controller: true`.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
+    }
+}
+
+/// `batch/v1` Job
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    pub metadata: Metadata,
+    pub spec: JobSpec,
+    pub status: JobStatus,
+}
+
+/// The part of a Job's spec that says how far it may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobSpec {
+    pub suspend: bool,
+    pub parallelism: Option<i32>,
+    pub completions: Option<i32>,
+    pub backoff_limit: Option<i32>,
+}
+
+/// `v1` Pod
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Metadata,
+    pub status: PodStatus,
+}
+
+/// `v1` Service
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    pub metadata: Metadata,
+    pub spec: ServiceSpec,
+}
+
+/// The part of a Service's spec that says what is behind it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceSpec {
+    pub r#type: String,
+    pub selector: BTreeMap<String, String>,
+    pub external_name: Option<String>,
+}
+
+/// `discovery.k8s.io/v1` EndpointSlice
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct EndpointSlice {
+    pub metadata: Metadata,
+    // Written as `null`, not left out, when there is none.
+    pub endpoints: Option<Vec<Endpoint>>,
+}
+
+/// One address (or several of the same endpoint) in a slice.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Endpoint {
+    pub conditions: EndpointConditions,
+}
+
+macro_rules! objects {
+    ($($kind:ty => $resource:expr),* $(,)?) => {$(
+        impl Object for $kind {
+            const RESOURCE: &'static Resource = &$resource;
+
+            fn metadata(&self) -> &Metadata {
+                &self.metadata
+            }
+        }
+    )*};
+}
+objects!(Job => JOBS, Pod => PODS, Service => SERVICES, EndpointSlice => ENDPOINT_SLICES);

@@ -1,0 +1,151 @@
+//! What is waited for: a mode, the objects it speaks of, and where they live.
+//!
+//! A target has one text form, `[NAMESPACE:]MODE/NAME-or-SELECTOR`; parsing it belongs to `compat`, which also knows
+//! groundnuty's shapes. Nothing here knows of a cluster.
+
+use std::fmt;
+
+use crate::selector::Selector;
+
+/// The kind of object that a mode speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `batch/v1` Job
+    Job,
+    /// `v1` Pod
+    Pod,
+    /// `v1` Service
+    Service,
+}
+
+impl Kind {
+    /// Lower-case plural, as in the API's URLs and in Roles.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Job => "jobs",
+            Self::Pod => "pods",
+            Self::Service => "services",
+        }
+    }
+}
+
+/// What has to be true of the objects. Groundnuty's `-wr` ("with retries") means that one is enough, `-we` ("with
+/// errors") that a failure counts as an end too. `job-wr` is `job`: a retried Job that completes is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// `job`, `job-wr`: every Job is complete
+    Job,
+    /// `job-we`: every Job is complete or failed
+    JobOrFailed,
+    /// `pod`: every pod is ready
+    Pod,
+    /// `pod-wr`: one pod is ready
+    AnyPod,
+    /// `pod-we`: every pod is ready or failed
+    PodOrFailed,
+    /// `service`: every pod behind the Service is ready
+    Service,
+    /// `service-wr`: one pod behind the Service is ready
+    AnyService,
+}
+
+/// Every way to write a mode, in the order in which help and errors name them.
+pub const MODES: [(&str, Mode); 8] = [
+    ("job", Mode::Job),
+    ("job-wr", Mode::Job),
+    ("job-we", Mode::JobOrFailed),
+    ("pod", Mode::Pod),
+    ("pod-wr", Mode::AnyPod),
+    ("pod-we", Mode::PodOrFailed),
+    ("service", Mode::Service),
+    ("service-wr", Mode::AnyService),
+];
+
+impl Mode {
+    /// The kind of object that this mode judges.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Job | Self::JobOrFailed => Kind::Job,
+            Self::Pod | Self::AnyPod | Self::PodOrFailed => Kind::Pod,
+            Self::Service | Self::AnyService => Kind::Service,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = MODES.iter().find(|(_, mode)| mode == self).map(|(text, _)| *text);
+        f.write_str(text.expect("MODES names every mode"))
+    }
+}
+
+/// Where the objects live.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The namespace of the context or of the pod that this program runs in.
+    Default,
+    /// One namespace by name.
+    Namespace(String),
+    /// Every namespace (`-A`).
+    All,
+}
+
+/// Which objects of the kind: all that meet every part that is given; with no part at all, every object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Selection {
+    /// `metadata.name`, exact
+    pub name: Option<String>,
+    /// label selector
+    pub labels: Option<Selector>,
+    /// field selector, passed to the API as it is
+    pub fields: Option<String>,
+}
+
+/// One thing to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// what has to be true
+    pub mode: Mode,
+    /// where
+    pub scope: Scope,
+    /// of which objects
+    pub selection: Selection,
+}
+
+impl Target {
+    /// The same target with `namespace` in the place of [`Scope::Default`].
+    #[must_use]
+    pub fn resolve(mut self, namespace: &str) -> Self {
+        if self.scope == Scope::Default {
+            self.scope = Scope::Namespace(namespace.to_owned());
+        }
+        self
+    }
+
+    /// The namespace to ask for, or `None` for all of them (and for a target that is not resolved yet).
+    pub fn namespace(&self) -> Option<&str> {
+        match &self.scope {
+            Scope::Namespace(namespace) => Some(namespace),
+            Scope::Default | Scope::All => None,
+        }
+    }
+}
+
+/// `job/migrate`, `pod/app=db,tier in (a,b)`, `pod/*` for every pod; a name with labels beside it is
+/// `job/migrate -lrelease=7`. The namespace is left to whoever prints more than one.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selection { name, labels, fields } = &self.selection;
+        write!(f, "{}/", self.mode)?;
+        match (name, labels) {
+            (Some(name), None) => f.write_str(name)?,
+            (Some(name), Some(labels)) => write!(f, "{name} -l{labels}")?,
+            (None, Some(labels)) => write!(f, "{labels}")?,
+            (None, None) => f.write_str("*")?,
+        }
+        match fields {
+            Some(fields) => write!(f, " --field-selector={fields}"),
+            None => Ok(()),
+        }
+    }
+}
