@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsString,
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -11,17 +11,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1 as core;
 use kube::{
-    Client, Config,
+    Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use tokio::runtime::Runtime;
 
 use crate::{
     audit::{self, AuditedRequest},
-    credentials::{Credentials, write},
+    credentials::{Credentials, NODE, write},
     enter::{self, API_ADDRESS, WORK},
     machine,
+    node::Node,
     process::Process,
     programs::Programs,
 };
@@ -46,9 +48,12 @@ impl Cluster {
     ///
     /// # Errors
     /// A part does not start; the end of its log is in the error.
-    pub fn start(programs: &Programs) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs, node: Option<&Node>) -> Result<Self> {
         let started = Instant::now();
         enter::settle()?;
+        if let Some(node) = node {
+            node.prepare()?;
+        }
         let work = Path::new(WORK);
         let credentials = Credentials::make(work.join("credentials"))?;
         write(&work.join("audit-policy.json"), &audit::policy().to_string())?;
@@ -61,8 +66,16 @@ impl Cluster {
         let folder = work.join("kubeconfigs");
         let mut cluster =
             Self { client, runtime, kubectl: programs.path("kubectl"), folder, kubeconfig, processes: Vec::new() };
+        if node.is_some() {
+            // First, since it takes no less time than the control plane and needs nothing of it.
+            cluster.launch("containerd", programs, Node::containerd_arguments())?;
+        }
         cluster.start_control_plane(programs, &credentials)?;
         machine::progress(&format!("control plane ready in {:.1} s", started.elapsed().as_secs_f32()));
+        if let Some(node) = node {
+            cluster.start_node(node, &credentials)?;
+            machine::progress(&format!("node ready in {:.1} s", started.elapsed().as_secs_f32()));
+        }
         Ok(cluster)
     }
 
@@ -164,9 +177,24 @@ impl Cluster {
         self.launch("kube-scheduler", programs, scheduler_arguments(credentials))
     }
 
+    fn start_node(&mut self, node: &Node, credentials: &Credentials) -> Result<()> {
+        self.process("containerd").await_ready(|| node.runtime_is_ready())?;
+        self.launch("kubelet", node.programs, Node::kubelet_arguments(credentials))?;
+        node.import_images()?;
+        let nodes = Api::<core::Node>::all(self.client.clone());
+        let conditions = || {
+            let node = self.wait_for(nodes.get_opt(NODE)).ok().flatten();
+            node.and_then(|node| node.status?.conditions).unwrap_or_default()
+        };
+        let is_ready = || conditions().iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        self.process("kubelet").await_ready_or(is_ready, || format!("the node is not ready: {:?}", conditions()))
+    }
+
     fn launch(&mut self, name: &'static str, programs: &Programs, arguments: Vec<OsString>) -> Result<()> {
         let logs = Path::new(WORK).join("logs");
-        self.processes.push(Process::start(name, programs.path(name), arguments, Vec::new(), &logs)?);
+        // containerd finds its shim there, and the shim what it starts.
+        let path = env::join_paths(iter::once(programs.folder().to_owned()).chain(machine::search_path()))?;
+        self.processes.push(Process::start(name, programs.path(name), arguments, vec![("PATH", path)], &logs)?);
         Ok(())
     }
 }

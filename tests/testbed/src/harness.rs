@@ -71,7 +71,7 @@ fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> 
     let selected = |(trial, refusal): (&Trial, &Option<_>)| !arguments.is_filtered_out(trial) && refusal.is_none();
     let in_need = !arguments.list && trials.iter().zip(&refusals).any(selected);
     if in_need && !existing && inside.is_none() {
-        return setup::enter(needs == Needs::Node).map(ExitCode::from);
+        return setup::enter(needs == Needs::Node, false).map(ExitCode::from);
     }
     if in_need {
         let cluster = if existing { Cluster::existing() } else { setup::start_cluster(needs == Needs::Node) };

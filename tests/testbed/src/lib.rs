@@ -3,13 +3,17 @@
 //! product with [`Wait`]. Nothing here imitates Kubernetes: where pods must not run, a test writes their status.
 
 pub mod audit;
+mod cgroup;
 pub mod cluster;
 mod credentials;
 pub mod enter;
 pub mod harness;
+mod image;
 pub mod machine;
 pub mod namespace;
+mod node;
 pub mod process;
+pub mod product;
 pub mod programs;
 pub mod setup;
 pub mod wait;

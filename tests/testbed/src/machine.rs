@@ -67,31 +67,44 @@ pub fn prepare(node: bool) -> Result<()> {
     }
 }
 
-/// The path of an installed program. The folders for administrators count too: a user's PATH often lacks them.
+/// The path of an installed program.
 pub fn find(program: &str) -> Option<PathBuf> {
+    search_path().map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+/// The folders of PATH and those for administrators: a user's PATH often lacks them.
+pub fn search_path() -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    folders.into_iter().chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
 }
 
 fn usable(program: &str) -> bool {
     find(program).is_some_and(|path| program != "busybox" || is_static(&path))
 }
 
-/// An image that holds nothing but this file needs it to be without a dynamic loader.
+/// An image that holds nothing but this file needs it to be without a dynamic loader: in its ELF headers (64 bits,
+/// little-endian) no entry is of the type `PT_INTERP`.
 fn is_static(path: &Path) -> bool {
-    fs::read(path).is_ok_and(|bytes| !bytes.windows(3).any(|window| window == b"/ld"))
+    const PT_INTERP: usize = 3;
+    let bytes = fs::read(path).unwrap_or_default();
+    let number = |at: usize, length: usize| {
+        let field = bytes.get(at..at + length).unwrap_or_default();
+        field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte))
+    };
+    let (table, size, count) = (number(0x20, 8), number(0x36, 2), number(0x38, 2));
+    count > 0 && (0..count).all(|entry| number(table + entry * size, 4) != PT_INTERP)
+}
+
+/// Whether the user lets the testbed install what is missing.
+pub fn may_install() -> bool {
+    env::var_os("TESTBED_INSTALL").is_none_or(|value| value != "no")
 }
 
 fn install(packages: &[&str]) -> Result<()> {
     let list = packages.join(" ");
     let hint = format!("hint: apt-get install --no-install-recommends {list} (on Debian and its kin)");
-    ensure!(
-        env::var_os("TESTBED_INSTALL").is_none_or(|value| value != "no"),
-        "TESTBED_INSTALL=no forbids to install it\n{hint}"
-    );
+    ensure!(may_install(), "TESTBED_INSTALL=no forbids to install it\n{hint}");
     ensure!(is_root() && find("apt-get").is_some(), "only root can install it, and only where apt-get is\n{hint}");
     let _turn = lock(&cache_folder()?.join("install.lock"))?;
     progress(&format!("installing Debian packages: {list} (TESTBED_INSTALL=no forbids this)"));

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 
 fn run(node: bool, command: &[OsString]) -> Result<u8> {
     if enter::inside().is_none() {
-        return setup::enter(node);
+        return setup::enter(node, false);
     }
     let cluster = setup::start_cluster(node)?;
     let programs = Programs::ready()?;

@@ -1,10 +1,10 @@
 //! From a machine to a running cluster: what is decided and prepared outside, and what is started inside.
 
-use std::env;
+use std::{env, ffi::OsString, path::PathBuf, time::SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
-use crate::{Cluster, enter, machine, programs::Programs};
+use crate::{Cluster, cgroup, enter, machine, node::Node, product, programs::Programs};
 
 /// Tells the program inside whether root started it: in a user namespace everybody is root.
 const ROOT: &str = "TESTBED_ROOT";
@@ -20,21 +20,45 @@ pub fn may_have_node() -> bool {
 }
 
 /// Makes everything ready that a cluster needs and runs this program again in fresh namespaces. Answers its exit code.
+/// With `product` the static binary is built even where there is no node to run it.
 ///
 /// # Errors
 /// Something is missing that cannot be had, or a build fails.
-pub fn enter(node: bool) -> Result<u8> {
+pub fn enter(node: bool, product: bool) -> Result<u8> {
+    ensure!(!node || machine::is_root(), "only root can have a node");
     machine::prepare(node)?;
     Programs::ready()?;
-    let identity = std::process::id().to_string();
-    let environment: Vec<_> = machine::is_root().then(|| (ROOT, "yes".into())).into_iter().collect();
-    enter::enter(&identity, &environment)
+    let mut environment: Vec<(&str, OsString)> = Vec::new();
+    if node || product {
+        environment.push((product::VARIABLE, product::ready()?.into()));
+    }
+    if !machine::is_root() {
+        return enter::enter(&identity(), &environment);
+    }
+    environment.push((ROOT, "yes".into()));
+    cgroup::remove_ended()?;
+    let code = enter::enter(&identity(), &environment);
+    cgroup::remove_ended()?;
+    code
+}
+
+/// No two clusters that live at the same time share one, not even those of containers that see each other's groups.
+fn identity() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{:x}", std::process::id(), now.as_millis())
 }
 
 /// Starts the cluster, inside.
 ///
 /// # Errors
 /// A part of it does not start.
-pub fn start_cluster(_node: bool) -> Result<Cluster> {
-    Cluster::start(&Programs::ready()?)
+pub fn start_cluster(with_node: bool) -> Result<Cluster> {
+    let programs = Programs::ready()?;
+    let identity = enter::inside().context("a cluster is started in namespaces of its own")?;
+    let product = env::var_os(product::VARIABLE).map(PathBuf::from);
+    let node = match product {
+        Some(product) if with_node => Some(Node { identity: &identity, programs: &programs, product }),
+        _ => None,
+    };
+    Cluster::start(&programs, node.as_ref())
 }

@@ -1,0 +1,77 @@
+//! The testbed tests itself: a node that really runs pods, with what a pod may expect of one.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+use testbed::{Namespace, Needs, tests};
+
+fn main() -> ExitCode {
+    testbed::run_tests(
+        Needs::Node,
+        tests![
+            node_runs_a_pod_and_serves_its_log,
+            memory_limit_is_enforced,
+            pod_reaches_the_api_server,
+            failing_probe_keeps_a_pod_unready
+        ],
+    )
+}
+
+fn run(namespace: &Namespace, name: &str, settings: &str, script: &str) {
+    namespace.apply(&format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox:1.37
+    {settings}
+    command: [sh, -c, {script:?}]
+"
+    ));
+}
+
+/// Waits until the pod's container has ended, and answers how.
+fn end_of(namespace: &Namespace, pod: &str) -> Value {
+    namespace.eventually("the container's end", || {
+        let pod = namespace.get(&format!("pod/{pod}"));
+        pod.pointer("/status/containerStatuses/0/state/terminated").cloned()
+    })
+}
+
+fn node_runs_a_pod_and_serves_its_log(namespace: &Namespace) {
+    run(namespace, "speaker", "", "echo hello from $(id -un); exit 3");
+    assert_eq!(end_of(namespace, "speaker")["exitCode"], 3);
+    assert_eq!(namespace.pod_logs("speaker", "main"), "hello from root\n");
+}
+
+fn memory_limit_is_enforced(namespace: &Namespace) {
+    run(namespace, "eater", "resources: {limits: {memory: 16Mi}}", "exec tail /dev/zero");
+    let end = end_of(namespace, "eater");
+    assert_eq!((&end["reason"], &end["exitCode"]), (&"OOMKilled".into(), &137.into()), "{end}");
+}
+
+fn pod_reaches_the_api_server(namespace: &Namespace) {
+    let script = "wget -q -T 5 --no-check-certificate -O - https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version && ls /var/run/secrets/kubernetes.io/serviceaccount";
+    run(namespace, "client", "", script);
+    let end = end_of(namespace, "client");
+    let log = namespace.pod_logs("client", "main");
+    assert_eq!(end["exitCode"], 0, "{log}");
+    assert!(log.contains("v1.36.3") && log.contains("ca.crt") && log.contains("token"), "{log}");
+}
+
+fn failing_probe_keeps_a_pod_unready(namespace: &Namespace) {
+    let probe = "readinessProbe: {periodSeconds: 1, exec: {command: [test, -e, /tmp/ready]}}";
+    run(namespace, "server", probe, "httpd -p 8080 && sleep 1 && touch /tmp/ready && sleep 600");
+    let is_ready = || {
+        let pod = namespace.get("pod/server");
+        let conditions = pod.pointer("/status/conditions")?.as_array()?.clone();
+        conditions.into_iter().find(|condition| condition["type"] == "Ready").map(|ready| ready["status"] == "True")
+    };
+    namespace.eventually("not Ready at first", || is_ready().filter(|ready| !ready));
+    namespace.eventually("Ready", || is_ready().filter(|ready| *ready));
+}
