@@ -182,12 +182,9 @@ impl Cluster {
         self.launch("kubelet", node.programs, Node::kubelet_arguments(credentials))?;
         node.import_images()?;
         let nodes = Api::<core::Node>::all(self.client.clone());
-        let conditions = || {
-            let node = self.wait_for(nodes.get_opt(NODE)).ok().flatten();
-            node.and_then(|node| node.status?.conditions).unwrap_or_default()
-        };
-        let is_ready = || conditions().iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
-        self.process("kubelet").await_ready_or(is_ready, || format!("the node is not ready: {:?}", conditions()))
+        let state = || self.wait_for(nodes.get_opt(NODE)).ok().flatten().unwrap_or_default();
+        self.process("kubelet")
+            .await_ready_or(|| takes_pods(&state()), || format!("the node takes no pods: {:?}", state()))
     }
 
     fn launch(&mut self, name: &'static str, programs: &Programs, arguments: Vec<OsString>) -> Result<()> {
@@ -197,6 +194,13 @@ impl Cluster {
         self.processes.push(Process::start(name, programs.path(name), arguments, vec![("PATH", path)], &logs)?);
         Ok(())
     }
+}
+
+/// The taint of a new node goes a moment after it has become ready.
+fn takes_pods(node: &core::Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    taints.is_empty() && conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn runtime() -> Result<Runtime> {
@@ -250,7 +254,12 @@ fn controller_manager_arguments(credentials: &Credentials) -> Vec<OsString> {
         ("kubeconfig", credentials.text("kube-controller-manager.kubeconfig")),
         ("use-service-account-credentials", "true".into()),
         ("root-ca-file", credentials.text("ca.crt")),
+        // How soon a node that has become ready loses the taint of one that is not.
+        ("node-monitor-period", "1s".into()),
         ("service-account-private-key-file", credentials.text("service-account.key")),
+        // Each controller asks for a token of its own before it starts, at the default of 20 requests a second.
+        ("kube-api-qps", "500".into()),
+        ("kube-api-burst", "500".into()),
         ("leader-elect", "false".into()),
         ("secure-port", "0".into()),
     ])

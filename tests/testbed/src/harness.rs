@@ -3,7 +3,6 @@
 
 use std::{
     cell::RefCell,
-    env,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
     sync::{Arc, OnceLock},
@@ -122,7 +121,7 @@ fn report_panics_as_failures(run: impl FnOnce() -> Conclusion) -> Conclusion {
     panic::set_hook(Box::new(move |information| {
         let in_test =
             REPORT.with_borrow_mut(|report| report.as_mut().map(|text| *text += &information.to_string()).is_some());
-        if !in_test || env::var_os("RUST_BACKTRACE").is_some() {
+        if !in_test {
             usual(information);
         }
     }));
