@@ -1,12 +1,10 @@
-//! What the user typed: arguments → words → [`Cli`], and what is wrong with them as text.
+//! What the user typed: the options, the help, and what is wrong with either as text.
 //!
 //! Only the spelling is decided here; what the words mean is `compat`'s. No I/O, and the environment is not read: clap's
 //! own `env` would read it behind the back of the tests, so the help names the variables and `compat` asks for them.
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -44,9 +42,9 @@ pub struct Cli {
     pub context: Option<String>,
     /// Kubeconfig [default: the pod's service account, else kubectl's]
     #[arg(long, value_name = "FILE", value_parser = text, help_heading = "Which objects")]
-    pub kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<String>,
 
-    /// Give up after 90s, 5m or a number of seconds; 0 looks once [default: never]
+    /// Give up after 90s, 5m or bare seconds; 0 looks once [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub timeout: Option<Duration>,
     /// One ready target is enough
@@ -134,28 +132,15 @@ impl fmt::Display for Usage {
 }
 
 impl Cli {
-    /// Reads a whole command line, the program's name included.
+    /// Reads words that are ready for clap; `program` is the name that help shows.
     ///
     /// # Errors
     /// [`Stop::Text`] when help or version was asked for, [`Stop::Usage`] for what cannot be read.
-    pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
-        let mut argv = argv.into_iter();
-        let program = program(argv.next());
-        let words = words(argv)?;
-        let mut command = command(&program, words.iter().any(|word| word == "--help"));
-        check_dashes(&words, &command)?;
+    pub fn read(program: &str, words: &[String]) -> Result<Self, Stop> {
+        let mut command = command(program, words.iter().any(|word| word == "--help"));
+        check_dashes(words, &command)?;
         let mut matches = command.try_get_matches_from_mut(words).map_err(|error| stop(&error))?;
         Self::from_arg_matches_mut(&mut matches).map_err(|error| stop(&error))
-    }
-}
-
-/// The name it was called by: `wait_for.sh` in groundnuty's image, or a plugin that is typed as `kubectl wait-for`.
-fn program(argument: Option<OsString>) -> String {
-    let path = argument.unwrap_or_default();
-    match Path::new(&path).file_name().and_then(|name| name.to_str()) {
-        Some("kubectl-wait_for") => "kubectl wait-for".to_owned(),
-        Some("wait_for.sh") => "wait_for.sh".to_owned(),
-        _ => "k8s-wait-for".to_owned(),
     }
 }
 
@@ -210,85 +195,6 @@ Examples:
   PROGRAM job migrate-v3                                a migration, by name
   PROGRAM pod -lapp=db,tier=backend -n data             pods by their labels
   PROGRAM job/migrate-v3 data:service/db --timeout 5m   several things at once";
-
-/// Arguments → words for clap. Groundnuty's script let the shell split its arguments once more, so charts hand over
-/// `-l app=x` or `-n foo` as one argument, and a YAML block scalar may hold a whole command line.
-fn words(argv: impl Iterator<Item = OsString>) -> Result<Vec<String>, Usage> {
-    let mut words = Vec::new();
-    for (index, argument) in argv.enumerate() {
-        let argument = argument.into_string().map_err(|raw| {
-            let shown = raw.to_string_lossy().into_owned();
-            Usage::new(format!("argument {} is not UTF-8: `{shown}`", index + 1), "names and labels are plain ASCII")
-        })?;
-        check_expanded(&argument)?;
-        if argument.trim().is_empty() {
-            let problem = format!("argument {} is empty", index + 1);
-            return Err(Usage::new(problem, "a variable without a value? leave the argument out, or give it one"));
-        }
-        split(argument.trim(), &mut words);
-    }
-    Ok(join(words))
-}
-
-/// Kubernetes leaves `$(NAME)` as it is when it knows no such variable, and no shell runs in `args:`.
-fn check_expanded(argument: &str) -> Result<(), Usage> {
-    if ["$(", "${", "{{"].iter().any(|opening| argument.contains(opening)) {
-        let hint = "only $(NAME) is expanded in `args:`, and only for a variable under `env:` of the same container";
-        return Err(Usage::new(format!("`{argument}` was not expanded"), hint));
-    }
-    Ok(())
-}
-
-/// Neither a name nor a selector holds a space with `-` after it: there an option begins.
-fn split(argument: &str, words: &mut Vec<String>) {
-    let mut start = 0;
-    for (index, space) in argument.match_indices(char::is_whitespace) {
-        let next = index + space.len();
-        if argument[next..].starts_with('-') {
-            split_option(argument[start..index].trim(), words);
-            start = next;
-        }
-    }
-    split_option(argument[start..].trim(), words);
-}
-
-fn split_option(piece: &str, words: &mut Vec<String>) {
-    match piece.split_once(char::is_whitespace) {
-        Some((option, value)) if takes_next(option) => words.extend([option, value.trim()].map(str::to_owned)),
-        _ if piece.is_empty() => {}
-        _ => words.push(piece.to_owned()),
-    }
-}
-
-/// `-l` and `--selector` do, `-lapp in (a)` and `--selector=app in (a)` hold their value already.
-fn takes_next(option: &str) -> bool {
-    option.starts_with('-') && (option.len() == 2 || option.starts_with("--") && !option.contains('='))
-}
-
-/// Puts a selector together that was split at its spaces: `app in (a,` `b)`, `app=x,` `tier=db`.
-fn join(pieces: Vec<String>) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut open = false;
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(piece) = pieces.next() {
-        let operator = match piece.strip_prefix("not").unwrap_or(&piece).strip_prefix("in") {
-            Some("") => pieces.peek().is_some_and(|next| next.starts_with('(')),
-            Some(rest) => rest.trim_start().starts_with('('),
-            None => piece.starts_with(['(', ',']),
-        };
-        let joins = |last: &str| !piece.starts_with('-') && (open || operator || last.ends_with(','));
-        let last = words.last_mut().filter(|last| joins(last));
-        open = match piece.rfind(['(', ')']) {
-            Some(index) => piece[index..].starts_with('('),
-            None => open && last.is_some(),
-        };
-        match last {
-            Some(last) => last.extend([" ", &piece]),
-            None => words.push(piece),
-        }
-    }
-    words
-}
 
 /// `-namespace data` would be `-n amespace` and an object `data`, for clap as for kubectl.
 fn check_dashes(words: &[String], command: &clap::Command) -> Result<(), Usage> {

@@ -8,15 +8,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
-
+use self::environment::{Environment, named, truth};
 use crate::cli::{self, Cli, LogLevel, Missing, Stop, Usage};
 use crate::selector::{Selector, dns_label, dns_subdomain};
 use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
 use crate::verdict::Quorum;
 
+mod environment;
 #[cfg(test)]
 mod table;
+mod words;
 
 /// What the program needs to know of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +56,10 @@ pub fn parse(
     argv: impl IntoIterator<Item = OsString>,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, Stop> {
-    let cli = Cli::read(argv)?;
-    let mut environment = Environment { get: env, warnings: Vec::new() };
+    let mut argv = argv.into_iter();
+    let program = words::program(argv.next().as_ref());
+    let cli = Cli::read(program, &words::from_arguments(argv)?)?;
+    let mut environment = Environment::new(env);
     let suffix = environment.suffix();
     let targets = targets(&cli, suffix)?;
     let poll_pause = environment.wait_time();
@@ -71,89 +74,11 @@ pub fn parse(
         min: environment.or("--min", cli.min, cli::count)?.unwrap_or(1),
         log_level: environment.or("--log-level", cli.log_level, named)?.or(debug).unwrap_or(LogLevel::Info),
         context: cli.context,
-        kubeconfig: cli.kubeconfig,
+        kubeconfig: cli.kubeconfig.map(PathBuf::from),
         targets,
         poll_pause,
         warnings: environment.warnings,
     })
-}
-
-/// The variables, and what was wrong with them. Kubernetes sets `K8S_WAIT_FOR_PORT` and `K8S_WAIT_FOR_SERVICE_HOST` in
-/// every pod beside a Service called `k8s-wait-for`: no option may have such a name.
-struct Environment<G> {
-    get: G,
-    warnings: Vec<String>,
-}
-
-impl<G: Fn(&str) -> Option<String>> Environment<G> {
-    /// A variable of which nothing is left after trimming counts as not set.
-    fn value(&self, name: &str) -> Option<String> {
-        (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn or<T>(
-        &self,
-        option: &str,
-        typed: Option<T>,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, Usage> {
-        if typed.is_some() { Ok(typed) } else { self.option(option, parse) }
-    }
-
-    /// A mistake here is one of whoever wants this very program to do something, so it is not passed over.
-    fn option<T>(&self, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Usage> {
-        let name = format!("K8S_WAIT_FOR_{}", option.trim_start_matches('-').replace('-', "_").to_uppercase());
-        let Some(value) = self.value(&name) else { return Ok(None) };
-        let parsed = parse(&value).map_err(|reason| cli::bad_value(option, &name, &value, Some(&reason)))?;
-        Ok(Some(parsed))
-    }
-
-    /// What groundnuty reads often comes from an `envFrom` that is meant for others: nonsense is only remarked on.
-    fn shared<T>(&mut self, name: &str, forms: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let value = self.value(name)?;
-        let parsed = parse(&value);
-        if parsed.is_none() {
-            self.warnings.push(format!("{name}={value} is ignored, it takes {forms}"));
-        }
-        parsed
-    }
-
-    /// What a plain mode gets appended.
-    fn suffix(&mut self) -> &'static str {
-        let suffix = self.shared("TREAT_ERRORS_AS_READY", "0, 1 or 2", |value| match value {
-            "0" => Some(""),
-            "1" => Some("-we"),
-            "2" => Some("-wr"),
-            _ => None,
-        });
-        suffix.unwrap_or_default()
-    }
-
-    fn debug(&mut self) -> Option<LogLevel> {
-        self.shared("DEBUG", "0, 1 or 2", |value| match value {
-            "0" => Some(LogLevel::Info),
-            "1" => Some(LogLevel::Debug),
-            "2" => Some(LogLevel::Trace),
-            _ => None,
-        })
-    }
-
-    fn wait_time(&mut self) -> Option<Duration> {
-        let pause = |value: &str| cli::duration(value).ok().filter(|pause| !pause.is_zero());
-        self.shared("WAIT_TIME", "seconds, as in 2, 0.5 or 2s", pause)
-    }
-}
-
-fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, true).map_err(|_| "is none of its values".to_owned())
-}
-
-fn truth(text: &str) -> Result<bool, String> {
-    match text.to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err("is neither true nor false".to_owned()),
-    }
 }
 
 /// What the options say about every target.
@@ -244,28 +169,29 @@ fn of_mode(mode: Written, objects: &[&str], common: &Common) -> Result<Vec<Targe
 
 /// After a mode there are names, or one selector.
 fn check_mixture(mode: &str, objects: &[&str]) -> Result<(), Usage> {
-    let as_targets = |objects: &[&str]| {
-        let whole = |object: &&str| if is_target(object) { (*object).to_owned() } else { format!("{mode}/{object}") };
-        objects.iter().map(whole).collect::<Vec<_>>().join(" ")
-    };
     if let Some(target) = objects.iter().find(|object| is_target(object)) {
-        let hint = format!("without a mode in front: `{}`", as_targets(objects));
+        let hint = format!("without a mode in front: `{}`", as_targets(mode, objects));
         return Err(Usage::new(format!("`{target}` names its mode itself"), hint));
     }
     // a Job may be called `pod`, but hardly with names around it
     if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| written(objects[*at], "").is_some()) {
         let (second, object) = (objects[at], objects[at + 1]);
-        let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(&objects[..at]));
+        let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(mode, &objects[..at]));
         return Err(Usage::new(format!("`{second}` is a second mode"), hint));
     }
     match objects.iter().find(|object| is_selector(object)) {
         Some(selector) if objects.len() > 1 => {
-            let targets = as_targets(objects);
+            let targets = as_targets(mode, objects);
             let hint = format!("several targets: `{targets}`; a name and a selector: `{mode} NAME -l '{selector}'`");
             Err(Usage::new(format!("`{selector}` stands beside a name or another selector"), hint))
         }
         _ => Ok(()),
     }
+}
+
+fn as_targets(mode: &str, objects: &[&str]) -> String {
+    let whole = |object: &&str| if is_target(object) { (*object).to_owned() } else { format!("{mode}/{object}") };
+    objects.iter().map(whole).collect::<Vec<_>>().join(" ")
 }
 
 fn is_target(word: &str) -> bool {
@@ -305,6 +231,7 @@ fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
     }
     let scope = match namespace {
         None => common.scope.clone(),
+        Some("") => return Err(Usage::new(format!("`{word}` begins with `:`"), format!("`{}`", &word[1..]))),
         Some(namespace) if common.scope == Scope::All => {
             let hint = format!("leave out `-A`, or the `{namespace}:`");
             return Err(Usage::new(format!("`{word}` names a namespace and `-A` all of them"), hint));
@@ -376,18 +303,25 @@ fn checked_name(Written { mode, text: typed }: Written, name: &str) -> Result<St
     };
     let Err(reason) = check(name) else { return Ok(name.to_owned()) };
     let problem = format!("`{name}` cannot be the name of a {kind}: it {reason}");
-    let hint = if let Some((namespace, name)) = name.split_once(['/', ':']) {
-        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+    Err(Usage::new(problem, name_hint(mode, typed, name, check)))
+}
+
+fn name_hint(mode: Mode, typed: &str, name: &str, check: Check) -> String {
+    if name == "*" {
+        format!("`{typed} -n NAMESPACE` for all that are there")
     } else if name.contains(',') {
         let names: Vec<&str> = name.split([',', ' ']).filter(|name| !name.is_empty()).collect();
-        format!("several names have spaces between: `{typed} {}`", names.join(" "))
+        let targets = names.iter().any(|name| is_target(name));
+        let right = if targets { as_targets(typed, &names) } else { format!("{typed} {}", names.join(" ")) };
+        format!("spaces instead of commas: `{right}`")
+    } else if let Some((namespace, name)) = name.split_once(['/', ':']) {
+        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
     } else if let (Kind::Service, Some((name, namespace))) = (mode.kind(), name.split_once('.')) {
         let namespace = namespace.split('.').next().unwrap_or_default();
         format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
     } else {
         like(&format!("`{typed} migrate-v3`"), name, check)
-    };
-    Err(Usage::new(problem, hint))
+    }
 }
 
 /// The nearest text that passes, or else an example.
@@ -414,8 +348,10 @@ fn unknown_mode(word: &str) -> Usage {
 fn near_mode(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let (word, _) = word.split_once('.').unwrap_or((&word, ""));
-    if word == "svc" {
-        return Some("service");
+    match word {
+        "svc" => return Some("service"),
+        "help" => return Some("--help"),
+        _ => {}
     }
     let near = MODES.iter().map(|(text, _)| (strsim::jaro(word, text), *text)).rev();
     near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness > 0.7).map(|(_, text)| text)

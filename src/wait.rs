@@ -64,8 +64,7 @@ pub struct Rules {
 /// A configuration that a person has to mend: no credentials, a broken kubeconfig, an unknown context.
 pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>, output: Output) -> Result<Outcome> {
     let config = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
-    let targets: Vec<Target> =
-        invocation.targets.iter().map(|target| target.clone().resolve(&config.default_namespace)).collect();
+    let targets = resolve(&invocation.targets, &config.default_namespace);
     let client = Client::new(config)?;
     let rules = Rules {
         quorum: invocation.quorum,
@@ -84,6 +83,18 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
         (target, steps)
     });
     Ok(drive(rules, steps.collect(), progress, output).await)
+}
+
+/// `job/a shop:job/a` is one target for whoever is in the namespace shop.
+fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
+    let mut resolved: Vec<Target> = Vec::new();
+    for target in targets {
+        let target = target.clone().resolve(namespace);
+        if !resolved.contains(&target) {
+            resolved.push(target);
+        }
+    }
+    resolved
 }
 
 /// One watch for each target; a Service's observer opens more for what is behind it.

@@ -28,127 +28,653 @@ fn shown_target(target: &Target) -> String {
     }
 }
 
-fn check(table: &[(&str, &str)]) {
-    for (line, expected) in table {
+const SHAPES: &[(&str, &str)] = &[
+    // a mode and names
+    ("job|migrate", "job/migrate"),
+    ("job-wr|migrate", "job/migrate"),
+    ("job-we|migrate", "job-we/migrate"),
+    ("pod|db-0", "pod/db-0"),
+    ("pod-wr|db-0", "pod-wr/db-0"),
+    ("pod-we|db-0", "pod-we/db-0"),
+    ("service|backend", "service/backend"),
+    ("service-wr|backend", "service-wr/backend"),
+    ("service|9lives", "service/9lives"),
+    ("job|x-migration-3.9.1", "job/x-migration-3.9.1"),
+    ("job|a|b|c", "job/a job/b job/c"),
+    ("job|a|b|a", "job/a job/b"),
+    ("job|pod", "job/pod"),
+    ("job|a|pod", "job/a job/pod"),
+    // flags anywhere
+    ("job|migrate|-n|data", "data:job/migrate"),
+    ("job|migrate|-ndata", "data:job/migrate"),
+    ("job|migrate|-n=data", "data:job/migrate"),
+    ("-n|data|job|migrate", "data:job/migrate"),
+    ("job|-n|data|migrate", "data:job/migrate"),
+    ("service|backend|--namespace|syft", "syft:service/backend"),
+    ("service|backend|--namespace=syft", "syft:service/backend"),
+    ("--context|X|--namespace|y|job|a", "y:job/a"),
+    ("job|--|a", "job/a"),
+    // selectors by option
+    ("pod|-lapp.kubernetes.io/component=db", "pod/app.kubernetes.io/component=db"),
+    ("pod|-l=app=db", "pod/app=db"),
+    ("pod-wr|-lk=v,j=w", "pod-wr/j=w,k=v"),
+    ("pod|-l|app=x|-A", "*:pod/app=x"),
+    ("-A|pod|--selector=app=x", "*:pod/app=x"),
+    ("pod|--all-namespaces|--selector|app=x", "*:pod/app=x"),
+    ("pod|-l|app in (a, b)", "pod/app in (a,b)"),
+    ("pod|-lapp in (a,b),!old", "pod/app in (a,b),!old"),
+    ("pod|--selector=app notin (a,b)", "pod/app notin (a,b)"),
+    ("pod|-l|app", "pod/app"),
+    ("pod|-l|!app", "pod/!app"),
+    ("pod|-l|count>3", "pod/count>3"),
+    // in the name's place
+    ("pod|app=db", "pod/app=db"),
+    ("pod|app=db|-A", "*:pod/app=db"),
+    ("pod|app!=db,tier", "pod/app!=db,tier"),
+    ("pod|!app", "pod/!app"),
+    ("pod|app in (a,b)", "pod/app in (a,b)"),
+    ("pod|app notin (a, b)", "pod/app notin (a,b)"),
+    // an option and its value in one argument, as the script's shell split it
+    ("pod|-l app=x", "pod/app=x"),
+    ("pod|--selector app=x", "pod/app=x"),
+    ("pod|-l app in (a, b)", "pod/app in (a,b)"),
+    ("job|a|-n foo", "foo:job/a"),
+    ("job|a|--namespace foo", "foo:job/a"),
+    ("job|a -n foo", "foo:job/a"),
+    ("pod|-l app=x -n foo", "foo:pod/app=x"),
+    ("job migrate", "job/migrate"),
+    ("job a b", "job/a job/b"),
+    ("pod app in (a, b)", "pod/app in (a,b)"),
+    ("pod\n  -l app=x\n  -n foo\n", "foo:pod/app=x"),
+    ("job/a job/b\ndata:service/db", "job/a job/b data:service/db"),
+    ("--any job/a job/b", "job/a job/b"),
+    ("job|a|--timeout 1m 30s", "job/a"),
+    // a selector in several arguments
+    ("pod|-l|app in (a,|b)", "pod/app in (a,b)"),
+    ("pod|-l|app|in|(a,|b)", "pod/app in (a,b)"),
+    ("pod|-lapp|notin|(a|,|b)|-n|foo", "foo:pod/app notin (a,b)"),
+    ("pod|--selector=app|in(a,b)", "pod/app in (a,b)"),
+    ("pod|-l|app|in (a,b)", "pod/app in (a,b)"),
+    ("pod|app|in|(a,b)", "pod/app in (a,b)"),
+    ("pod|-l|app=x,|tier=db", "pod/app=x,tier=db"),
+    ("pod|-l|app=x|,tier=db", "pod/app=x,tier=db"),
+    ("pod/app|in|(a,|b)|job/c", "pod/app in (a,b) job/c"),
+    ("job|in|notin", "job/in job/notin"),
+    // trimmed
+    ("  job |\tmigrate\n", "job/migrate"),
+    ("pod|  -lapp=x\n", "pod/app=x"),
+    ("pod|-l|  app=x\n", "pod/app=x"),
+    ("pod|--selector= app=x", "pod/app=x"),
+    ("pod|-n| data\n|app=x", "data:pod/app=x"),
+    // a name that must match too
+    ("job|migrate|-lrelease=7", "job/migrate -lrelease=7"),
+    ("job|a|b|-l|release=7", "job/a -lrelease=7 job/b -lrelease=7"),
+    ("job/migrate|-lrelease=7", "job/migrate -lrelease=7"),
+    // targets
+    ("job/migrate", "job/migrate"),
+    ("job/migrate|service/db|pod/app=x", "job/migrate service/db pod/app=x"),
+    ("data:job/migrate|job/migrate", "data:job/migrate job/migrate"),
+    ("data:job/migrate|job/a|-n|other", "data:job/migrate other:job/a"),
+    ("data:job/a|job/a|job-wr/a|-n|data", "data:job/a"),
+    ("pod/app.kubernetes.io/name=db", "pod/app.kubernetes.io/name=db"),
+    ("data:pod-wr/app in (a, b)", "data:pod-wr/app in (a,b)"),
+    ("pod/!app", "pod/!app"),
+    ("pod/app=x|service/app=x|-A", "*:pod/app=x *:service/app=x"),
+    // every object of a kind
+    ("pod|-n|kube-system", "kube-system:pod/*"),
+    ("job|-A", "*:job/*"),
+    ("pod|--field-selector|status.phase=Running", "pod/* --field-selector=status.phase=Running"),
+    (
+        "pod|--field-selector=metadata.name!=db-0,spec.nodeName==n|-lapp=db",
+        "pod/app=db --field-selector=metadata.name!=db-0,spec.nodeName==n",
+    ),
+    ("pod/app=db|--field-selector|status.phase=Running", "pod/app=db --field-selector=status.phase=Running"),
+];
+
+#[test]
+fn every_shape_gives_its_targets() {
+    for (line, expected) in SHAPES {
         assert_eq!(shown(run(line, &[])), *expected, "{line}");
     }
 }
 
-#[test]
-fn every_shape_gives_its_targets() {
-    check(&[
-        // a mode and names
-        ("job|migrate", "job/migrate"),
-        ("job-wr|migrate", "job/migrate"),
-        ("job-we|migrate", "job-we/migrate"),
-        ("pod|db-0", "pod/db-0"),
-        ("pod-wr|db-0", "pod-wr/db-0"),
-        ("pod-we|db-0", "pod-we/db-0"),
-        ("service|backend", "service/backend"),
-        ("service-wr|backend", "service-wr/backend"),
-        ("service|9lives", "service/9lives"),
-        ("job|x-migration-3.9.1", "job/x-migration-3.9.1"),
-        ("job|a|b|c", "job/a job/b job/c"),
-        ("job|a|b|a", "job/a job/b"),
-        ("job|pod", "job/pod"),
-        ("job|a|pod", "job/a job/pod"),
-        // flags anywhere
-        ("job|migrate|-n|data", "data:job/migrate"),
-        ("job|migrate|-ndata", "data:job/migrate"),
-        ("job|migrate|-n=data", "data:job/migrate"),
-        ("-n|data|job|migrate", "data:job/migrate"),
-        ("job|-n|data|migrate", "data:job/migrate"),
-        ("service|backend|--namespace|syft", "syft:service/backend"),
-        ("service|backend|--namespace=syft", "syft:service/backend"),
-        ("--context|X|--namespace|y|job|a", "y:job/a"),
-        ("job|--|a", "job/a"),
-        // selectors by option
-        ("pod|-lapp.kubernetes.io/component=db", "pod/app.kubernetes.io/component=db"),
-        ("pod|-l=app=db", "pod/app=db"),
-        ("pod-wr|-lk=v,j=w", "pod-wr/j=w,k=v"),
-        ("pod|-l|app=x|-A", "*:pod/app=x"),
-        ("-A|pod|--selector=app=x", "*:pod/app=x"),
-        ("pod|--all-namespaces|--selector|app=x", "*:pod/app=x"),
-        ("pod|-l|app in (a, b)", "pod/app in (a,b)"),
-        ("pod|-lapp in (a,b),!old", "pod/app in (a,b),!old"),
-        ("pod|--selector=app notin (a,b)", "pod/app notin (a,b)"),
-        ("pod|-l|app", "pod/app"),
-        ("pod|-l|!app", "pod/!app"),
-        ("pod|-l|count>3", "pod/count>3"),
-        // in the name's place
-        ("pod|app=db", "pod/app=db"),
-        ("pod|app=db|-A", "*:pod/app=db"),
-        ("pod|app!=db,tier", "pod/app!=db,tier"),
-        ("pod|!app", "pod/!app"),
-        ("pod|app in (a,b)", "pod/app in (a,b)"),
-        ("pod|app notin (a, b)", "pod/app notin (a,b)"),
-        // an option and its value in one argument, as the script's shell split it
-        ("pod|-l app=x", "pod/app=x"),
-        ("pod|--selector app=x", "pod/app=x"),
-        ("pod|-l app in (a, b)", "pod/app in (a,b)"),
-        ("job|a|-n foo", "foo:job/a"),
-        ("job|a|--namespace foo", "foo:job/a"),
-        ("job|a -n foo", "foo:job/a"),
-        ("pod|-l app=x -n foo", "foo:pod/app=x"),
-        ("job migrate", "job/migrate"),
-        ("job a b", "job/a job/b"),
-        ("pod app in (a, b)", "pod/app in (a,b)"),
-        ("pod\n  -l app=x\n  -n foo\n", "foo:pod/app=x"),
-        ("job/a job/b\ndata:service/db", "job/a job/b data:service/db"),
-        ("--any job/a job/b", "job/a job/b"),
-        ("job|a|--timeout 1m 30s", "job/a"),
-        // a selector in several arguments
-        ("pod|-l|app in (a,|b)", "pod/app in (a,b)"),
-        ("pod|-l|app|in|(a,|b)", "pod/app in (a,b)"),
-        ("pod|-lapp|notin|(a|,|b)|-n|foo", "foo:pod/app notin (a,b)"),
-        ("pod|--selector=app|in(a,b)", "pod/app in (a,b)"),
-        ("pod|-l|app|in (a,b)", "pod/app in (a,b)"),
-        ("pod|app|in|(a,b)", "pod/app in (a,b)"),
-        ("pod|-l|app=x,|tier=db", "pod/app=x,tier=db"),
-        ("pod|-l|app=x|,tier=db", "pod/app=x,tier=db"),
-        ("pod/app|in|(a,|b)|job/c", "pod/app in (a,b) job/c"),
-        ("job|in|notin", "job/in job/notin"),
-        // trimmed
-        ("  job |\tmigrate\n", "job/migrate"),
-        ("pod|  -lapp=x\n", "pod/app=x"),
-        ("pod|-l|  app=x\n", "pod/app=x"),
-        ("pod|--selector= app=x", "pod/app=x"),
-        ("pod|-n| data\n|app=x", "data:pod/app=x"),
-        // a name that must match too
-        ("job|migrate|-lrelease=7", "job/migrate -lrelease=7"),
-        ("job|a|b|-l|release=7", "job/a -lrelease=7 job/b -lrelease=7"),
-        ("job/migrate|-lrelease=7", "job/migrate -lrelease=7"),
-        // targets
-        ("job/migrate", "job/migrate"),
-        ("job/migrate|service/db|pod/app=x", "job/migrate service/db pod/app=x"),
-        ("data:job/migrate|job/migrate", "data:job/migrate job/migrate"),
-        ("data:job/migrate|job/a|-n|other", "data:job/migrate other:job/a"),
-        ("data:job/a|job/a|job-wr/a|-n|data", "data:job/a"),
-        ("pod/app.kubernetes.io/name=db", "pod/app.kubernetes.io/name=db"),
-        ("data:pod-wr/app in (a, b)", "data:pod-wr/app in (a,b)"),
-        ("pod/!app", "pod/!app"),
-        ("pod/app=x|service/app=x|-A", "*:pod/app=x *:service/app=x"),
-        // every object of a kind
-        ("pod|-n|kube-system", "kube-system:pod/*"),
-        ("job|-A", "*:job/*"),
-        ("pod|--field-selector|status.phase=Running", "pod/* --field-selector=status.phase=Running"),
-        (
-            "pod|--field-selector=metadata.name!=db-0,spec.nodeName==n|-lapp=db",
-            "pod/app=db --field-selector=metadata.name!=db-0,spec.nodeName==n",
-        ),
-        ("pod/app=db|--field-selector|status.phase=Running", "pod/app=db --field-selector=status.phase=Running"),
-    ]);
-}
+/// What many hints have in common.
+const COMMON: [(&str, &str); 8] = [
+    ("$MODES", "modes: job, job-wr, job-we, pod, pod-wr, pod-we, service, service-wr"),
+    ("$SELECTORS", "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`"),
+    ("$TIMES", "`90s`, `5m`, `1h30m` or a number of seconds"),
+    ("$KUBECTL", "of kubectl's options it knows -n, -A, -l, --field-selector, --context and --kubeconfig"),
+    ("$EXPANDED", "only $(NAME) is expanded in `args:`, and only for a variable under `env:` of the same container"),
+    ("$GIVEN", "a variable without a value? leave the argument out, or give it one"),
+    (
+        "$FIELDS",
+        "`--field-selector status.phase=Running` or `--field-selector metadata.name!=db-0,spec.nodeName=node-1`",
+    ),
+    ("$EXAMPLES", "`job migrate`, `pod -lapp=db` or `job/migrate service/db`"),
+];
 
-const MODES_HINT: &str = "modes: job, job-wr, job-we, pod, pod-wr, pod-we, service, service-wr";
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "job",
+        "`job` needs a name or a selector",
+        "`job NAME`, `job -lapp=db`, or `job -n NAMESPACE` for all that are there",
+    ),
+    (
+        "pod-wr",
+        "`pod-wr` needs a name or a selector",
+        "`pod-wr NAME`, `pod-wr -lapp=db`, or `pod-wr -n NAMESPACE` for all that are there",
+    ),
+    (
+        "job/",
+        "`job/` needs a name or a selector",
+        "`job/NAME`, `job/app=db`, or `job -n NAMESPACE` for all that are there",
+    ),
+    (
+        "data:pod/",
+        "`data:pod/` needs a name or a selector",
+        "`data:pod/NAME`, `data:pod/app=db`, or `pod -n NAMESPACE` for all that are there",
+    ),
+    ("jobs|migrate", "unknown mode `jobs`", "did you mean `job`? $MODES"),
+    ("pods|-lapp=x", "unknown mode `pods`", "did you mean `pod`? $MODES"),
+    ("svc|db", "unknown mode `svc`", "did you mean `service`? $MODES"),
+    ("Job|migrate", "unknown mode `Job`", "did you mean `job`? $MODES"),
+    ("job.batch/migrate", "unknown mode `job.batch`", "did you mean `job`? $MODES"),
+    ("job-rw|migrate", "unknown mode `job-rw`", "did you mean `job-wr`? $MODES"),
+    ("deployment|web", "unknown mode `deployment`", "$EXAMPLES; $MODES"),
+    ("deployment/web", "unknown mode `deployment`", "$EXAMPLES; $MODES"),
+    ("statefulset/web", "unknown mode `statefulset`", "$EXAMPLES; $MODES"),
+    ("sts/web", "unknown mode `sts`", "$EXAMPLES; $MODES"),
+    ("cronjob/web", "unknown mode `cronjob`", "$EXAMPLES; $MODES"),
+    ("endpoints/web", "unknown mode `endpoints`", "$EXAMPLES; $MODES"),
+    ("migrate", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
+    ("migrate|-n|data", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
+    ("help", "unknown mode `help`", "did you mean `--help`? $MODES"),
+    ("rbac|job|a", "unknown mode `rbac`", "$EXAMPLES; $MODES"),
+    ("app=x", "`app=x` has no mode before it", "`pod -l 'app=x'`; $MODES"),
+    (
+        "app.kubernetes.io/name=x",
+        "`app.kubernetes.io/name=x` has no mode before it",
+        "`pod -l 'app.kubernetes.io/name=x'`; $MODES",
+    ),
+    ("!app", "`!app` has no mode before it", "`pod -l '!app'`; $MODES"),
+    ("/migrate", "unknown mode `/migrate`", "$EXAMPLES; $MODES"),
+    ("data:/a", "unknown mode `data:/a`", "$EXAMPLES; $MODES"),
+    ("data/job/a", "unknown mode `data`", "`data:job/a`"),
+    ("ns:jobs/a", "unknown mode `jobs`", "did you mean `job`? $MODES"),
+    (":job/a", "`:job/a` begins with `:`", "`job/a`"),
+    (
+        "Data:job/a",
+        "`Data` cannot be a namespace: it may hold lower case letters, digits and `-`, not `D`",
+        "did you mean `data`?",
+    ),
+    (
+        "job|data:migrate",
+        "`data:migrate` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `:`",
+        "a namespace is given by `-n`: `job migrate -n data`",
+    ),
+    (
+        "job|data/migrate",
+        "`data/migrate` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `/`",
+        "a namespace is given by `-n`: `job migrate -n data`",
+    ),
+    (
+        "job/data/migrate",
+        "`data/migrate` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `/`",
+        "a namespace is given by `-n`: `job migrate -n data`",
+    ),
+    (
+        "job|a,b",
+        "`a,b` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `,`",
+        "spaces instead of commas: `job a b`",
+    ),
+    (
+        "job|a,|b",
+        "`a, b` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `,`",
+        "spaces instead of commas: `job a b`",
+    ),
+    (
+        "job/a,b",
+        "`a,b` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `,`",
+        "spaces instead of commas: `job a b`",
+    ),
+    (
+        "job/a,job/b",
+        "`a,job/b` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `,`",
+        "spaces instead of commas: `job/a job/b`",
+    ),
+    (
+        "job|My_Job",
+        "`My_Job` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `M`",
+        "did you mean `my-job`?",
+    ),
+    (
+        "job|MyJob|-n|data",
+        "`MyJob` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `M`",
+        "did you mean `myjob`?",
+    ),
+    (
+        "job|*",
+        "`*` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `*`",
+        "`job -n NAMESPACE` for all that are there",
+    ),
+    (
+        "job/*",
+        "`*` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `*`",
+        "`job -n NAMESPACE` for all that are there",
+    ),
+    ("pod|-app", "unknown option `-a`", "$KUBECTL"),
+    (
+        "job|a.",
+        "`a.` cannot be the name of a Job: it must begin and end with a letter or digit",
+        "as in `job migrate-v3`",
+    ),
+    (
+        "service|db.data",
+        "`db.data` cannot be the name of a Service: it may hold lower case letters, digits and `-`, not `.`",
+        "a namespace is given by `-n`: `service db -n data`",
+    ),
+    (
+        "service|db.data.svc.cluster.local",
+        "`db.data.svc.cluster.local` cannot be the name of a Service: it may hold lower case letters, digits and `-`, not `.`",
+        "a namespace is given by `-n`: `service db -n data`",
+    ),
+    (
+        "service/db.data",
+        "`db.data` cannot be the name of a Service: it may hold lower case letters, digits and `-`, not `.`",
+        "a namespace is given by `-n`: `service db -n data`",
+    ),
+    ("service|-db", "unknown option `-d`", "$KUBECTL"),
+    (
+        "job|migrate|service/db",
+        "`service/db` names its mode itself",
+        "without a mode in front: `job/migrate service/db`",
+    ),
+    ("job|job/migrate", "`job/migrate` names its mode itself", "without a mode in front: `job/migrate`"),
+    (
+        "job|migrate|data:service/db",
+        "`data:service/db` names its mode itself",
+        "without a mode in front: `job/migrate data:service/db`",
+    ),
+    ("pod|pod/x=y", "`pod/x=y` names its mode itself", "without a mode in front: `pod/x=y`"),
+    ("job/migrate|pod", "`pod` is not MODE/NAME or MODE/SELECTOR", "as in `pod/NAME`"),
+    ("job/migrate|b", "`b` is not MODE/NAME or MODE/SELECTOR", "as in `job/b`"),
+    ("job/migrate|app=x", "`app=x` is not MODE/NAME or MODE/SELECTOR", "as in `job/app=x`"),
+    ("job|a|pod|b", "`pod` is a second mode", "kinds mix as targets: `job/a pod/b`"),
+    ("job|a|b|pod|app=x", "`pod` is a second mode", "kinds mix as targets: `job/a job/b pod/app=x`"),
+    (
+        "pod|a|app=x",
+        "`app=x` stands beside a name or another selector",
+        "several targets: `pod/a pod/app=x`; a name and a selector: `pod NAME -l 'app=x'`",
+    ),
+    (
+        "pod|app=x|tier=db",
+        "`app=x` stands beside a name or another selector",
+        "several targets: `pod/app=x pod/tier=db`; a name and a selector: `pod NAME -l 'app=x'`",
+    ),
+    (
+        "pod|app=x|-l|tier=db",
+        "`app=x` and `-l` are two selectors",
+        "all requirements go into one, with commas between: `-l 'app=x,tier=db'`",
+    ),
+    (
+        "pod/app=x|-l|tier=db",
+        "`app=x` and `-l` are two selectors",
+        "all requirements go into one, with commas between: `-l 'app=x,tier=db'`",
+    ),
+    (
+        "pod|-l|a|-l|b=c",
+        "`-l` is given more than once",
+        "all requirements go into one, with commas between: `-l 'a,b=c'`",
+    ),
+    ("pod|-l|app=x|-A|-A", "`--all-namespaces` is given twice", "give it once"),
+    ("job|a|-n|b|-n|c", "`--namespace` is given twice", "give it once"),
+    (
+        "job|a|-A",
+        "`a` with `-A`: a name belongs to one namespace",
+        "`job a -n NAMESPACE`, or a selector with `-A`: `job -lapp=db -A`",
+    ),
+    (
+        "job/a|-A",
+        "`a` with `-A`: a name belongs to one namespace",
+        "`job a -n NAMESPACE`, or a selector with `-A`: `job -lapp=db -A`",
+    ),
+    ("data:job/a|-A", "`data:job/a` names a namespace and `-A` all of them", "leave out `-A`, or the `data:`"),
+    (
+        "job|a|-n|data|-A",
+        "`-n data` and `-A` contradict each other",
+        "`-n data` for this namespace, `-A` for all of them",
+    ),
+    (
+        "job|a|--field-selector|status.successful=1",
+        "`a` with `--field-selector`: a name selects alone",
+        "`job --field-selector metadata.name=a,status.successful=1`",
+    ),
+    ("pod|--field-selector|Running", "`Running` is no field selector", "$FIELDS"),
+    ("pod|--field-selector|=Running", "`=Running` is no field selector", "$FIELDS"),
+    ("job|", "argument 2 is empty", "$GIVEN"),
+    ("job| ", "argument 2 is empty", "$GIVEN"),
+    ("", "nothing to wait for", "$EXAMPLES; `--help` says more"),
+    ("pod|-l|", "argument 3 is empty", "$GIVEN"),
+    ("pod|-n|", "argument 3 is empty", "$GIVEN"),
+    ("pod|--selector=", "`--selector` needs a value", "$SELECTORS"),
+    ("pod|--selector= ", "`--selector` needs a value", "$SELECTORS"),
+    ("pod|-l|app in (a,b", "`app in (a,b` is no label selector: expected `,` or `)` at the end", "$SELECTORS"),
+    ("pod|-l|app in (a", "`app in (a` is no label selector: expected `,` or `)` at the end", "$SELECTORS"),
+    ("pod|app in (", "`app in (` is no label selector: expected `,` or `)` at the end", "$SELECTORS"),
+    ("pod|-l|=x", "`=x` is no label selector: expected a label key, found `=x`", "$SELECTORS"),
+    ("pod|-l|app=x,", "`app=x,` is no label selector: expected a label key at the end", "$SELECTORS"),
+    (
+        "pod|-lapp=\"x\"",
+        "`app=\"x\"` is no label selector: the value `\"x\"` may hold letters, digits, `-`, `_` and `.`, not `\"`",
+        "without quotes: `app=x`",
+    ),
+    (
+        "pod|-l 'app=x'",
+        "`'app=x'` is no label selector: the key `'app` may hold letters, digits, `-`, `_` and `.`, not `'`",
+        "without quotes: `app=x`",
+    ),
+    ("pod|-l|app=x y", "`app=x y` is no label selector: expected `,` between requirements, found `y`", "$SELECTORS"),
+    (
+        "pod|-l|app=a/b",
+        "`app=a/b` is no label selector: the value `a/b` may hold letters, digits, `-`, `_` and `.`, not `/`",
+        "$SELECTORS",
+    ),
+    (
+        "pod|app=x|-n|Data",
+        "`Data` cannot be a namespace: it may hold lower case letters, digits and `-`, not `D`",
+        "did you mean `data`?",
+    ),
+    (
+        "pod|-n|a.b|-lapp=x",
+        "`a.b` cannot be a namespace: it may hold lower case letters, digits and `-`, not `.`",
+        "as in `-n kube-system`",
+    ),
+    (
+        "pod|-n|kube system",
+        "`kube system` cannot be a namespace: it may hold lower case letters, digits and `-`, not ` `",
+        "did you mean `kube-system`?",
+    ),
+    ("job|migrate-$(REVISION)", "`migrate-$(REVISION)` was not expanded", "$EXPANDED"),
+    ("job|migrate-${REVISION}", "`migrate-${REVISION}` was not expanded", "$EXPANDED"),
+    ("job|{{ .Release.Name }}-migrate", "`{{ .Release.Name }}-migrate` was not expanded", "$EXPANDED"),
+    ("job|a|--as|admin", "unknown option `--as`", "$KUBECTL"),
+    ("job|a|--as=system:admin", "unknown option `--as`", "$KUBECTL"),
+    ("job|a|-o|wide", "unknown option `-o`", "$KUBECTL"),
+    ("job|a|-owide", "unknown option `-o`", "$KUBECTL"),
+    ("job|a|--server|x", "unknown option `--server`", "$KUBECTL"),
+    ("job|a|--timout|5m", "unknown option `--timout`", "did you mean `--timeout`? $KUBECTL"),
+    ("job|a|--time-out=5", "unknown option `--time-out`", "did you mean `--timeout`? $KUBECTL"),
+    ("job|a|-namespace|data", "unknown option `-namespace`", "did you mean `--namespace`?"),
+    ("job|a|-timeout=5", "unknown option `-timeout=5`", "did you mean `--timeout=5`?"),
+    ("job|a|--timeout", "`--timeout` needs a value", "$TIMES"),
+    ("job|a|--timeout|abc", "`--timeout`: `abc` is not a time", "$TIMES"),
+    ("job|a|--timeout|-5", "`--timeout`: `-5` is not a time", "$TIMES"),
+    ("job|a|--timeout|5 min 3", "`--timeout`: `5 min 3` is not a time", "$TIMES"),
+    ("job|a|--timeout|1e9", "`--timeout`: `1e9` is not a time", "$TIMES"),
+    ("job|a|--timeout|inf", "`--timeout`: `inf` is not a time", "$TIMES"),
+    ("job|a|--timeout|99999999999999999999", "`--timeout`: `99999999999999999999` is not a time", "$TIMES"),
+    ("job|a|--timeout|1000y", "`--timeout`: `1000y` is too long", "$TIMES"),
+    ("job|a|--settle|soon", "`--settle`: `soon` is not a time", "$TIMES"),
+    ("job|a|--auth-grace|x", "`--auth-grace`: `x` is not a time", "$TIMES"),
+    ("job|a|--missing|maybe", "`--missing`: `maybe` is none of its values", "`wait`, `fail` or `ready`"),
+    ("job|a|--missing", "`--missing` needs a value", "`wait`, `fail` or `ready`"),
+    (
+        "job|a|--log-level|loud",
+        "`--log-level`: `loud` is none of its values",
+        "`error`, `warn`, `info`, `debug` or `trace`",
+    ),
+    ("job|a|--any=yes", "`--any` takes no value", "write `--any` alone"),
+    ("pod|-lapp=x|--min|0", "`--min`: `0` is not a number from 1 on", "a whole number from 1 on"),
+    ("pod|-lapp=x|--min|-1", "`--min`: `-1` is not a number from 1 on", "a whole number from 1 on"),
+    ("pod|-lapp=x|--min|few", "`--min`: `few` is not a number from 1 on", "a whole number from 1 on"),
+    ("job|a|--min|2", "`--min` counts what a selector matches, a name is one object", "`pod -lapp=db --min 3`"),
+    ("job/a|job/b|--min|2", "`--min` counts what a selector matches, a name is one object", "`pod -lapp=db --min 3`"),
+    ("job|a|-n", "`--namespace` needs a value", "`-n kube-system`"),
+    ("job|a|--context", "`--context` needs a value", "`--context production`"),
+    ("job|a|--timeout|5|--timeout|6", "`--timeout` is given twice", "give it once"),
+    (
+        "job|\"migrate\"",
+        "`\"migrate\"` cannot be the name of a Job: it may hold lower case letters, digits, `-` and `.`, not `\"`",
+        "as in `job migrate-v3`",
+    ),
+    ("job|{{ x }}", "`{{ x }}` was not expanded", "$EXPANDED"),
+    ("-lapp=x", "nothing to wait for", "$EXAMPLES; `--help` says more"),
+    ("-n|data", "nothing to wait for", "$EXAMPLES; `--help` says more"),
+    ("job|a|--selector", "`--selector` needs a value", "$SELECTORS"),
+    ("pod|app in (a,b|-n|data", "`app in (a,b` is no label selector: expected `,` or `)` at the end", "$SELECTORS"),
+    ("pod|(a)", "`(a)` is no label selector: expected a label key, found `(a)`", "$SELECTORS"),
+    (
+        "job|-|a",
+        "`-` cannot be the name of a Job: it must begin and end with a letter or digit",
+        "as in `job migrate-v3`",
+    ),
+];
+
+fn whole(hint: &str) -> String {
+    COMMON.iter().fold(hint.to_owned(), |hint, (name, text)| hint.replace(name, text))
+}
 
 #[test]
 fn every_mistake_is_answered_with_the_right_form() {
-    check(&[
-        // nothing there
-        (
-            "",
-            "nothing to wait for\nhint: `job migrate`, `pod -lapp=db` or `job/migrate service/db`; `--help` says more",
-        ),
-    ]);
+    for (line, problem, hint) in MISTAKES {
+        assert_eq!(shown(run(line, &[])), format!("{problem}\nhint: {}", whole(hint)), "{line}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let argv = [b"k8s-wait-for".to_vec(), b"job".to_vec(), b"migr\xffte".to_vec()].map(OsString::from_vec);
+    let error = "argument 2 is not UTF-8: `migr\u{fffd}te`\nhint: names and labels are plain ASCII";
+    assert_eq!(shown(parse(argv, |_| None)), error);
+}
+
+#[test]
+fn control_characters_of_an_argument_do_not_reach_the_terminal() {
+    let error = shown(run("job|a\u{1b}[31mb", &[]));
+    assert!(error.starts_with("`a\u{fffd}[31mb` cannot be the name of a Job"), "{error}");
+}
+
+#[test]
+fn options_without_a_word_have_their_defaults() {
+    let invocation = run("job|a", &[]).expect("a job");
+    let expected = Invocation {
+        targets: invocation.targets.clone(),
+        quorum: Quorum::All,
+        missing: Missing::Wait,
+        timeout: None,
+        auth_grace: Duration::from_mins(1),
+        settle: Duration::from_secs(2),
+        min: 1,
+        poll_pause: None,
+        log_level: LogLevel::Info,
+        context: None,
+        kubeconfig: None,
+        warnings: Vec::new(),
+    };
+    assert_eq!(invocation, expected);
+}
+
+#[test]
+fn options_are_taken_from_the_line_before_the_environment() {
+    let typed = "pod|-lapp=x|--timeout|5m|--auth-grace=0|--missing=fail|--settle|0.5|--min|3|--any|--log-level|WARN\
+                 |--context|c|--kubeconfig|/k";
+    let variables = [
+        ("K8S_WAIT_FOR_TIMEOUT", "90"),
+        ("K8S_WAIT_FOR_AUTH_GRACE", "10s"),
+        ("K8S_WAIT_FOR_MISSING", "Ready"),
+        ("K8S_WAIT_FOR_SETTLE", " 1500ms\n"),
+        ("K8S_WAIT_FOR_MIN", "2"),
+        ("K8S_WAIT_FOR_ANY", "true"),
+        ("K8S_WAIT_FOR_LOG_LEVEL", "error"),
+        ("DEBUG", "2"),
+        ("WAIT_TIME", "5"),
+    ];
+    let of_line = run(typed, &variables).expect("a line");
+    assert_eq!(of_line.timeout, Some(Duration::from_mins(5)));
+    assert_eq!((of_line.auth_grace, of_line.settle), (Duration::ZERO, Duration::from_millis(500)));
+    assert_eq!((of_line.missing, of_line.min, of_line.quorum), (Missing::Fail, 3, Quorum::Any));
+    assert_eq!((of_line.log_level, of_line.poll_pause), (LogLevel::Warn, Some(Duration::from_secs(5))));
+    assert_eq!((of_line.context.as_deref(), of_line.kubeconfig), (Some("c"), Some(PathBuf::from("/k"))));
+
+    let of_variables = run("pod|-lapp=x", &variables).expect("a line");
+    assert_eq!(of_variables.timeout, Some(Duration::from_secs(90)));
+    assert_eq!(of_variables.auth_grace, Duration::from_secs(10));
+    assert_eq!(of_variables.settle, Duration::from_millis(1500));
+    assert_eq!((of_variables.missing, of_variables.min, of_variables.quorum), (Missing::Ready, 2, Quorum::Any));
+    assert_eq!(of_variables.log_level, LogLevel::Error);
+}
+
+#[test]
+fn a_time_is_humantime_or_a_number_of_seconds() {
+    let table =
+        [("0", 0), ("2", 2000), ("0.5", 500), (".5", 500), ("90s", 90_000), ("1h 30m", 5_400_000), ("1.5s", 1500)];
+    for (text, milliseconds) in table {
+        let invocation = run(&format!("job|a|--timeout|{text}"), &[]).expect(text);
+        assert_eq!(invocation.timeout, Some(Duration::from_millis(milliseconds)), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_of_our_own_is_a_usage_error_and_an_empty_one_is_none() {
+    let table = [
+        ("K8S_WAIT_FOR_TIMEOUT", "soon", "is not a time", "$TIMES"),
+        ("K8S_WAIT_FOR_AUTH_GRACE", "-1", "is not a time", "$TIMES"),
+        ("K8S_WAIT_FOR_SETTLE", "2 x", "is not a time", "$TIMES"),
+        ("K8S_WAIT_FOR_MIN", "0", "is not a number from 1 on", "a whole number from 1 on"),
+        ("K8S_WAIT_FOR_ANY", "maybe", "is neither true nor false", "`true` or `false`"),
+        ("K8S_WAIT_FOR_MISSING", "maybe", "is none of its values", "`wait`, `fail` or `ready`"),
+        ("K8S_WAIT_FOR_LOG_LEVEL", "2", "is none of its values", "`error`, `warn`, `info`, `debug` or `trace`"),
+    ];
+    for (name, value, reason, hint) in table {
+        let error = format!("`{name}`: `{value}` {reason}\nhint: {}", whole(hint));
+        assert_eq!(shown(run("job|a", &[(name, value)])), error);
+        assert_eq!(shown(run("job|a", &[(name, " ")])), "job/a");
+    }
+}
+
+#[test]
+fn variables_of_groundnuty_are_kept_and_their_nonsense_is_ignored_with_a_warning() {
+    let seconds = |text: &str| run("job|a", &[("WAIT_TIME", text)]).expect(text).poll_pause.map(|it| it.as_secs_f64());
+    let table = [("2", Some(2.0)), ("0.5", Some(0.5)), ("2s", Some(2.0)), ("1m", Some(60.0)), ("0", None), ("x", None)];
+    for (text, expected) in table {
+        assert_eq!(seconds(text), expected, "{text}");
+    }
+    let level = |text: &str| run("job|a", &[("DEBUG", text)]).expect(text).log_level;
+    assert_eq!(["0", "1", "2", "true"].map(level), [LogLevel::Info, LogLevel::Debug, LogLevel::Trace, LogLevel::Info]);
+
+    let nonsense = [("WAIT_TIME", "often"), ("DEBUG", "app:*"), ("TREAT_ERRORS_AS_READY", "yes")];
+    let invocation = run("job|a", &nonsense).expect("nonsense is ignored");
+    let warnings = [
+        "TREAT_ERRORS_AS_READY=yes is ignored, it takes 0, 1 or 2",
+        "WAIT_TIME=often is ignored, it takes seconds, as in 2, 0.5 or 2s",
+        "DEBUG=app:* is ignored, it takes 0, 1 or 2",
+    ];
+    assert_eq!(invocation.warnings, warnings);
+    assert_eq!(shown(Ok(invocation)), "job/a");
+}
+
+#[test]
+fn treat_errors_as_ready_changes_plain_modes_only() {
+    let table = [
+        ("job|a", ["job/a", "job-we/a", "job/a"]),
+        ("pod|a", ["pod/a", "pod-we/a", "pod-wr/a"]),
+        ("service|a", ["service/a", "service/a", "service-wr/a"]),
+        ("job-wr|a", ["job/a", "job/a", "job/a"]),
+        ("job-we|a", ["job-we/a", "job-we/a", "job-we/a"]),
+        ("pod-wr|a", ["pod-wr/a", "pod-wr/a", "pod-wr/a"]),
+        ("pod-we|a", ["pod-we/a", "pod-we/a", "pod-we/a"]),
+        ("pod/a|pod-wr/b", ["pod/a pod-wr/b", "pod-we/a pod-wr/b", "pod-wr/a pod-wr/b"]),
+    ];
+    for (line, expected) in table {
+        let treated = ["0", "1", "2"].map(|value| shown(run(line, &[("TREAT_ERRORS_AS_READY", value)])));
+        assert_eq!(treated, expected, "{line}");
+    }
+}
+
+#[test]
+fn help_names_every_mode_and_every_variable_that_is_read() {
+    let help = shown(run("--help", &[]));
+    for (mode, _) in MODES {
+        assert!(help.contains(&format!("\n  {mode} ")), "{mode}");
+    }
+    let read = std::cell::RefCell::new(HashSet::new());
+    let argv = ["k8s-wait-for", "job", "a"].map(OsString::from);
+    let outcome = parse(argv, |name| {
+        read.borrow_mut().insert(name.to_owned());
+        None
+    });
+    assert!(outcome.is_ok());
+    for name in read.into_inner() {
+        assert!(help.contains(&name), "{name}");
+        assert!(!name.contains("_PORT") && !name.contains("_SERVICE_"), "Kubernetes sets {name} for a Service");
+    }
+    let widest = help.lines().map(str::len).max();
+    assert!(widest <= Some(100), "{widest:?}");
+}
+
+#[test]
+fn help_shows_the_name_it_was_called_by() {
+    let names = [
+        ("k8s-wait-for", "k8s-wait-for"),
+        ("/wait_for.sh", "wait_for.sh"),
+        ("/usr/local/bin/kubectl-wait_for", "kubectl wait-for"),
+        ("", "k8s-wait-for"),
+    ];
+    for (path, name) in names {
+        let (short, long) = ("-h", "--help");
+        let [short, long] =
+            [short, long].map(|option| shown(parse([path, "job", option].map(OsString::from), |_| None)));
+        assert!(short.contains(&format!("\nUsage: {name} [OPTIONS] MODE NAME...\n")), "{short}");
+        assert!(long.contains(&format!("\n  {name} job migrate-v3 ")), "{long}");
+        assert!(long.len() > short.len());
+    }
+    assert_eq!(shown(run("-V", &[])), format!("k8s-wait-for {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(shown(parse([], |_| None)), shown(run("", &[])), "no name at all");
+}
+
+#[test]
+fn every_short_line_gives_targets_or_a_hint() {
+    let words = [
+        "job",
+        "pod-we",
+        "a",
+        "a,",
+        "app=x",
+        "!app",
+        "in",
+        "(a,",
+        "b)",
+        "job/a",
+        "n:pod/a=b",
+        "/",
+        ":",
+        "-",
+        "--",
+        "-l",
+        "-lx",
+        "-n",
+        "-A",
+        "--any",
+        "--min",
+        "--timeout",
+        "5",
+        " ",
+        "é",
+        "-é",
+        "a -n x",
+        "$(X)",
+        "--field-selector=a=b",
+    ];
+    let mut lines = vec![String::new()];
+    for _ in 0..3 {
+        lines = lines.iter().flat_map(|line| words.map(|word| format!("{line}|{word}"))).collect();
+        for line in &lines {
+            match run(&line[1..], &[]) {
+                Ok(invocation) => assert!(!invocation.targets.is_empty(), "{line}"),
+                Err(stop) => assert!(shown(Err(stop)).contains("\nhint: "), "{line}"),
+            }
+        }
+    }
 }

@@ -1,0 +1,109 @@
+//! The built binary without a cluster: what it says to wrong input, and how it ends.
+
+use std::process::{Command, Output, Stdio};
+
+fn run(arguments: &[&str]) -> Output {
+    run_with(arguments, &[])
+}
+
+/// With nothing of the machine's own settings but what is given.
+fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k8s-wait-for"));
+    command.args(arguments).env_clear().envs(environment.iter().copied()).stdin(Stdio::null());
+    command.output().expect("the binary starts")
+}
+
+#[track_caller]
+fn assert_usage_error(arguments: &[&str], named: &str, right_form: &str) {
+    let output = run(arguments);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+    assert!(output.stdout.is_empty(), "{arguments:?}: stdout is for product lines");
+    assert!(text.starts_with("error: ") && text.contains(named), "{arguments:?} names {named:?}: {text}");
+    let hint = text.split_once("\nhint: ").map(|(_, hint)| hint).unwrap_or_default();
+    assert!(hint.contains(right_form), "{arguments:?} shows {right_form:?}: {text}");
+}
+
+#[test]
+fn unknown_mode_names_near_ones() {
+    assert_usage_error(&["jobs", "migrate"], "`jobs`", "job");
+}
+
+#[test]
+fn missing_name_shows_the_right_form() {
+    assert_usage_error(&["job-wr"], "job-wr", "job-wr");
+    assert_usage_error(&[], "nothing to wait for", "`job migrate`");
+}
+
+#[test]
+fn unknown_flag_is_named() {
+    assert_usage_error(&["job", "migrate", "--wait"], "--wait", "--field-selector");
+}
+
+#[test]
+fn bad_duration_is_named_with_right_ones() {
+    assert_usage_error(&["job", "migrate", "--timeout", "abc"], "abc", "90s");
+}
+
+#[test]
+fn impossible_name_is_refused_before_any_request() {
+    assert_usage_error(&["job", "Migrate_1"], "Migrate_1", "`migrate-1`");
+}
+
+#[test]
+fn help_goes_to_stdout_and_is_no_error() {
+    let output = run(&["--help"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+    for part in ["job-wr", "--timeout", "124", "K8S_WAIT_FOR_TIMEOUT", "WAIT_TIME"] {
+        assert!(text.contains(part), "--help names {part}");
+    }
+}
+
+#[test]
+fn version_is_the_crate_s() {
+    let output = run(&["--version"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("k8s-wait-for ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_into_a_closed_pipe_is_no_panic() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_k8s-wait-for"));
+    let mut child = command.arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn no_configuration_at_all_is_said_with_a_remedy() {
+    let output = run_with(&["job", "migrate"], &[("HOME", "/nonexistent")]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.contains("hint: ") && text.contains("KUBECONFIG"), "{text}");
+}
+
+#[test]
+fn pod_without_a_token_is_a_configuration_error() {
+    let environment = [("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "1")];
+    let output = run_with(&["job", "migrate"], &environment);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    assert!(text.contains("automountServiceAccountToken"), "{text}");
+}
+
+#[test]
+fn named_kubeconfig_that_is_missing_is_no_silent_fall_back() {
+    for environment in [&[("KUBECONFIG", "/nonexistent/config")][..], &[]] {
+        let mut arguments = vec!["job", "migrate"];
+        if environment.is_empty() {
+            arguments.extend(["--kubeconfig", "/nonexistent/config"]);
+        }
+        let in_pod = [("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "1")];
+        let output = run_with(&arguments, &[environment, &in_pod].concat());
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{text}");
+        assert!(text.contains("/nonexistent/config"), "{text}");
+    }
+}
