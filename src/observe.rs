@@ -26,6 +26,10 @@ use crate::watch::{Update, Way};
 pub enum Step {
     /// How the target stands.
     Verdict(Verdict),
+    /// The uids of the Jobs that the `Ready` which follows is about.
+    Subjects(Vec<String>),
+    /// Something worth a line that changes nothing.
+    Remark(String),
     /// The API did not answer, or refused; the verdict stays as it was.
     Trouble(Failure),
     /// The API answers again.
@@ -96,7 +100,7 @@ pub fn jobs(
     min: usize,
     updates: LocalBoxStream<'static, Update<Job>>,
 ) -> LocalBoxStream<'static, Step> {
-    let jobs = Jobs { target, min, store: Store::new(), last_seen: None, told: None };
+    let jobs = Jobs { target, min, store: Store::new(), last_seen: None, subjects: Vec::new(), told: None };
     let observer = (jobs, updates, VecDeque::new());
     stream::unfold(observer, |(mut jobs, mut updates, mut steps)| async {
         if jobs.told == Some(Verdict::Ready) {
@@ -117,6 +121,8 @@ struct Jobs {
     store: Store<Job>,
     /// what was known of a Job when it went
     last_seen: Option<Verdict>,
+    /// the uids of the Jobs that were there last
+    subjects: Vec<String>,
     told: Option<Verdict>,
 }
 
@@ -132,10 +138,12 @@ impl Jobs {
         if let Some(step) = self.store.take(update) {
             return vec![step];
         }
+        self.note_subjects();
         let mut steps = Vec::new();
         for verdict in last_words.into_iter().chain([self.verdict()]) {
             // What is kept is kept: nothing takes a Job's Ready back, not even its deletion.
             if self.told != Some(Verdict::Ready) {
+                steps.extend((verdict == Verdict::Ready).then(|| Step::Subjects(self.subjects.clone())));
                 steps.extend(changed(&mut self.told, verdict));
             }
         }
@@ -144,9 +152,16 @@ impl Jobs {
 
     fn last_words(&mut self, job: Job) -> Option<Verdict> {
         self.store.objects.insert(key(&job), job);
+        self.note_subjects();
         let verdict = self.verdict();
         self.last_seen = Some(verdict.clone());
         (!matches!(verdict, Verdict::Waiting(_))).then_some(verdict)
+    }
+
+    fn note_subjects(&mut self) {
+        if !self.store.objects.is_empty() {
+            self.subjects = self.store.objects.values().map(|job| job.metadata.uid.clone()).collect();
+        }
     }
 
     /// After a gap in the history a Job may be missing without ever having been deleted before our eyes.

@@ -43,8 +43,9 @@ pub fn change(target: &Target, step: &Step) -> Option<String> {
         Step::Verdict(Verdict::Waiting(reason)) => Some(format!("{target}: waiting: {}", reason.text)),
         Step::Verdict(Verdict::Failed(reason)) => Some(format!("{target}: failed: {}", reason.text)),
         Step::Way(way) => Some(format!("{target}: {}", way_text(target, *way))),
+        Step::Remark(text) => Some(format!("{target}: {text}")),
         // Outages are told by their beginning, their length and their end, not attempt by attempt.
-        Step::Trouble(_) | Step::Recovered => None,
+        Step::Subjects(_) | Step::Trouble(_) | Step::Recovered => None,
     }
 }
 

@@ -145,7 +145,8 @@ fn pods_of_a_selector_become_ready_one_by_one(namespace: &Namespace) {
 }
 
 fn sigterm_and_sigint_end_it_with_their_codes(namespace: &Namespace) {
-    for (signal, code, text) in [(Signal::TERM, 143, "terminated (SIGTERM)"), (Signal::INT, 130, "interrupted (SIGINT)")]
+    for (signal, code, text) in
+        [(Signal::TERM, 143, "terminated (SIGTERM)"), (Signal::INT, 130, "interrupted (SIGINT)")]
     {
         let wait = start(namespace, READER, &["job", "migrate"]);
         wait.line("waiting: ");
