@@ -112,6 +112,11 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// The certificate that the API server's is signed with, of a cluster of our own.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("ca.crt")
+    }
+
     /// The image of k8s-wait-for that the nodes have: `IMAGE`, which an existing cluster needs, or our own.
     pub fn image(&self) -> String {
         env::var("IMAGE").ok().filter(|_| !self.is_own()).unwrap_or_else(|| "k8s-wait-for:dev".to_owned())

@@ -5,11 +5,11 @@ use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Once, OnceLock},
 };
 
 use anyhow::{Context, Result};
-use libtest_mimic::{Arguments, Completion, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Trial};
 
 use crate::{Cluster, Namespace, enter, machine, setup};
 
@@ -76,7 +76,7 @@ fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> 
         let cluster = if existing { Cluster::existing() } else { setup::start_cluster(needs == Needs::Node) };
         place.set(cluster.context("no cluster to test against")?).ok().context("one cluster a program")?;
     }
-    Ok(report_panics_as_failures(|| libtest_mimic::run(arguments, trials)).exit_code())
+    Ok(libtest_mimic::run(arguments, trials).exit_code())
 }
 
 /// Why this test cannot run here, or `None`.
@@ -89,41 +89,50 @@ fn refusal(needs: Needs, test: Test, existing: bool) -> Option<&'static str> {
 }
 
 fn trial(test: Test, refusal: Option<&'static str>, place: Arc<OnceLock<Cluster>>) -> Trial {
-    Trial::ignorable_test(test.name, move || match refusal {
-        Some(reason) => Ok(Completion::ignored_with(reason)),
-        None => in_namespace(test, place.get().ok_or("the cluster was started before its tests")?),
+    Trial::ignorable_test(test.name, move || {
+        if let Some(reason) = refusal {
+            return Ok(Completion::ignored_with(reason));
+        }
+        let cluster = place.get().ok_or("the cluster is started before its tests")?;
+        in_namespace(cluster, test.name, test.run)?;
+        Ok(Completion::Completed)
     })
 }
 
 thread_local! {
-    /// What the panic of this thread's test said, and where; `None` outside of tests.
+    /// What a panic of this thread said, and where; `None` where it is nobody's report.
     static REPORT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A failed test shows its panic and the state of its namespace, which is gone afterwards.
-fn in_namespace(test: Test, cluster: &Cluster) -> Result<Completion, Failed> {
+/// Runs this in a namespace of its own.
+///
+/// # Errors
+/// It panicked: what it said, and the state of its namespace, which is gone afterwards.
+pub fn in_namespace(cluster: &Cluster, stem: &str, run: impl FnOnce(&Namespace)) -> Result<(), String> {
+    report_panics();
     REPORT.set(Some(String::new()));
     let attempt = panic::catch_unwind(AssertUnwindSafe(|| {
-        let namespace = Namespace::create(cluster, test.name);
-        panic::catch_unwind(AssertUnwindSafe(|| (test.run)(&namespace))).map_err(|_| namespace.describe())
+        let namespace = Namespace::create(cluster, stem);
+        panic::catch_unwind(AssertUnwindSafe(|| run(&namespace))).map_err(|_| namespace.describe())
     }));
     let report = REPORT.take().unwrap_or_default();
     match attempt {
-        Ok(Ok(())) => Ok(Completion::Completed),
-        Ok(Err(state)) => Err(format!("{report}\n\n{state}").into()),
-        Err(_) => Err(report.into()),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(state)) => Err(format!("{report}\n\n{state}")),
+        Err(_) => Err(report),
     }
 }
 
-/// The default hook would write each panic among the lines of other tests.
-fn report_panics_as_failures(run: impl FnOnce() -> Conclusion) -> Conclusion {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |information| {
-        let in_test =
-            REPORT.with_borrow_mut(|report| report.as_mut().map(|text| *text += &information.to_string()).is_some());
-        if !in_test {
-            usual(information);
-        }
-    }));
-    run()
+/// Keeps the panics of tests for their reports: the default hook writes each among the lines of other tests.
+fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |information| {
+            let note = |report: &mut Option<String>| report.as_mut().map(|text| *text += &information.to_string());
+            if REPORT.with_borrow_mut(note).is_none() {
+                usual(information);
+            }
+        }));
+    });
 }

@@ -1,14 +1,18 @@
 //! `testbed run`: a cluster for one command. `testbed demo`: the product's main job, shown on one.
 
+mod demo;
+mod stage;
+
 use std::{
     env,
     ffi::OsString,
+    iter,
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use testbed::{enter, machine, programs::Programs, setup};
+use testbed::{Cluster, enter, machine, programs::Programs, setup};
 
 /// A real Kubernetes in namespaces of its own, gone with the command that it was started for.
 #[derive(Parser)]
@@ -19,14 +23,20 @@ enum Cli {
         /// With a node that runs pods (as root).
         #[arg(long)]
         node: bool,
+        /// The command and its arguments; its exit code is passed on.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Shows a Deployment that starts only after its migration Job: the manifests of this repository, on a real cluster.
+    Demo,
 }
 
 fn main() -> ExitCode {
-    let Cli::Run { node, command } = Cli::parse();
-    run(node, &command).map_or_else(
+    let result = match Cli::parse() {
+        Cli::Run { node, command } => run(node, &command),
+        Cli::Demo => demo(),
+    };
+    result.map_or_else(
         |error| {
             machine::progress(&format!("{error:#}"));
             ExitCode::FAILURE
@@ -40,11 +50,20 @@ fn run(node: bool, command: &[OsString]) -> Result<u8> {
         return setup::enter(node, false);
     }
     let cluster = setup::start_cluster(node)?;
-    let programs = Programs::ready()?;
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(std::iter::once(programs.folder().to_owned()).chain(env::split_paths(&path)))?;
+    let path = env::join_paths(iter::once(Programs::ready()?.folder().to_owned()).chain(env::split_paths(&path)))?;
     let mut child = Command::new(&command[0]);
     child.args(&command[1..]).env("KUBECONFIG", cluster.admin_kubeconfig()).env("PATH", path);
     let status = child.status().with_context(|| format!("start {}", command[0].display()))?;
     Ok(enter::exit_code(status))
+}
+
+fn demo() -> Result<u8> {
+    if setup::uses_existing_cluster() {
+        return demo::run(&Cluster::existing()?).map(|()| 0);
+    }
+    if enter::inside().is_none() {
+        return setup::enter(machine::is_root(), true);
+    }
+    demo::run(&setup::start_cluster(setup::may_have_node())?).map(|()| 0)
 }

@@ -3,7 +3,8 @@
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic: every method here panics when it fails")]
 
 use std::{
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -169,6 +170,13 @@ impl<'a> Namespace<'a> {
         self.demand(&format!("read the log of {pod}/{container}"), api.logs(pod, &parameters))
     }
 
+    /// The same, or nothing where the container has not started.
+    pub fn log_so_far(&self, pod: &str, container: &str) -> String {
+        let api = Api::<Pod>::namespaced(self.cluster.client.clone(), &self.name);
+        let parameters = LogParams { container: Some(container.to_owned()), ..LogParams::default() };
+        self.cluster.wait_for(api.logs(pod, &parameters)).unwrap_or_default()
+    }
+
     /// Polls until there is an answer; fails after [`LIMIT`] with the state of the namespace.
     pub fn eventually<T>(&self, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         let started = Instant::now();
@@ -249,6 +257,20 @@ impl<'a> Namespace<'a> {
         let admin = Kubeconfig::read_from(self.cluster.admin_kubeconfig()).expect("the admin kubeconfig is readable");
         write(&path, &with_token(admin, token, &self.name)).unwrap_or_else(|error| panic!("{error:#}"));
         path
+    }
+
+    /// Puts token, CA and namespace where a container finds those of its service account. Only in a cluster of our own,
+    /// whose mount namespace keeps them from the machine.
+    pub fn mount_service_account(&self, service_account: &str) {
+        assert!(self.cluster.is_own(), "this machine is no container of an existing cluster");
+        let folder = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+        let ca = fs::read_to_string(self.cluster.ca()).expect("the CA is readable");
+        fs::create_dir_all(folder).unwrap_or_else(|error| panic!("create {}: {error}", folder.display()));
+        for (file, text) in
+            [("token", self.token_for(service_account)), ("ca.crt", ca), ("namespace", self.name.clone())]
+        {
+            write(&folder.join(file), &text).unwrap_or_else(|error| panic!("{error:#}"));
+        }
     }
 
     fn bind(&self, service_account: &str, rules: &str, kind: &str, name: &str) {
