@@ -3,6 +3,7 @@
 //! product with [`Wait`]. Nothing here imitates Kubernetes: where pods must not run, a test writes their status.
 
 pub mod audit;
+pub mod capture;
 mod cgroup;
 pub mod cluster;
 mod credentials;

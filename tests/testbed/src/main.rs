@@ -29,12 +29,19 @@ enum Cli {
     },
     /// Shows a Deployment that starts only after its migration Job: the manifests of this repository, on a real cluster.
     Demo,
+    /// Plays the verdict fixtures in tests/fixtures/verdicts and writes what the API server returned into them.
+    Capture {
+        /// Only those with this text in their path, as in `job/`.
+        #[arg(default_value = "")]
+        filter: String,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse() {
         Cli::Run { node, command } => run(node, &command),
         Cli::Demo => demo(),
+        Cli::Capture { filter } => capture(&filter),
     };
     result.map_or_else(
         |error| {
@@ -66,4 +73,11 @@ fn demo() -> Result<u8> {
         return setup::enter(machine::is_root(), true);
     }
     demo::run(&setup::start_cluster(setup::may_have_node())?).map(|()| 0)
+}
+
+fn capture(filter: &str) -> Result<u8> {
+    if enter::inside().is_none() {
+        return setup::enter(false, false);
+    }
+    testbed::capture::capture(&setup::start_cluster(false)?, filter).map(|()| 0)
 }

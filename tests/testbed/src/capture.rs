@@ -1,0 +1,236 @@
+//! The verdict fixtures in `tests/fixtures/verdicts`: one file a case, the folder is the table of them.
+//! A file's first document is written by hand: what the case is about, the steps that bring it about on a cluster, the
+//! kinds to keep, and what each wait is expected to say. The second is what the API server then returned. A capture
+//! plays the steps and replaces the second document; the first one it never touches.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    thread,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use http::{Request, header::CONTENT_TYPE};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Resource};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Cluster, Namespace, machine};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/verdicts");
+/// How the second document begins.
+const CAPTURED: &str = "---\n# What the API server returned: `testbed capture` writes this part.\n";
+/// How many cases are played at once; they mostly wait for controllers.
+const SIDE_BY_SIDE: usize = 6;
+
+/// The first document.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    #[expect(dead_code, reason = "for readers of the file")]
+    about: String,
+    steps: Vec<Step>,
+    keep: Vec<String>,
+    #[expect(dead_code, reason = "for the test that evaluates the file")]
+    expect: Vec<Value>,
+}
+
+/// One thing that a user, a kubelet or a controller of somebody else does. `to` and `of` are one object, `job/migrate`,
+/// or with a selector, `pod job-name=migrate`, all of that kind that have not ended.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum Step {
+    Apply(Value),
+    Patch { to: String, with: Value },
+    Status { to: String, with: Value },
+    Delete(String),
+    Until { of: String, has: Value },
+}
+
+/// Plays the cases whose path contains `filter` and writes what they came to.
+///
+/// # Errors
+/// A file cannot be read or written; what fails on the cluster is a panic, as in a test.
+pub fn capture(cluster: &Cluster, filter: &str) -> Result<()> {
+    let files: Vec<PathBuf> = files()?.into_iter().filter(|file| name(file).contains(filter)).collect();
+    ensure!(!files.is_empty(), "no case has {filter:?} in its path");
+    let todo = Mutex::new(files.iter());
+    let next = || todo.lock().ok()?.next();
+    thread::scope(|scope| {
+        let work = || {
+            while let Some(file) = next() {
+                capture_one(cluster, file).with_context(|| format!("capture {}", name(file)))?;
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a case failed")))
+    })
+}
+
+/// All cases, in the order of their paths.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn files() -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for kind in fs::read_dir(FOLDER).with_context(|| format!("read {FOLDER}"))? {
+        let kind = kind?.path();
+        for file in fs::read_dir(&kind).with_context(|| format!("read {}", kind.display()))? {
+            files.push(file?.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `job/suspended`
+pub fn name(file: &Path) -> String {
+    let kind = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    format!("{kind}/{}", file.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// The objects of a case, as they were captured.
+///
+/// # Errors
+/// The file cannot be read or has no second document.
+pub fn objects(file: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(file)?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+    let [_, Value::Array(objects)] = documents.as_slice() else { bail!("nothing captured yet") };
+    Ok(objects.clone())
+}
+
+fn capture_one(cluster: &Cluster, file: &Path) -> Result<()> {
+    let text = fs::read_to_string(file)?;
+    let by_hand = text.split_once("---\n").map_or(text.as_str(), |(by_hand, _)| by_hand);
+    let document: Value = serde_saphyr::from_str(by_hand)?;
+    let case: Case = serde_json::from_value(document)?;
+    let namespace = Namespace::create(cluster, &file.file_stem().unwrap_or_default().to_string_lossy());
+    case.steps.iter().for_each(|step| play(&namespace, step));
+    let objects: Vec<Value> = case.keep.iter().flat_map(|kind| namespace.list(kind, "")).map(trimmed).collect();
+    fs::write(file, format!("{by_hand}{CAPTURED}{}", serde_saphyr::to_string(&objects)?))?;
+    machine::progress(&format!("captured {}", name(file)));
+    Ok(())
+}
+
+fn play(namespace: &Namespace, step: &Step) {
+    match step {
+        Step::Apply(object) => namespace.apply_object(object),
+        Step::Patch { to, with } => paths(namespace, to).iter().for_each(|path| namespace.patch(path, with)),
+        Step::Status { to, with } => paths(namespace, to).iter().for_each(|path| namespace.write_status(path, with)),
+        Step::Delete(path) => paths(namespace, path).iter().for_each(|path| namespace.delete(path)),
+        Step::Until { of, has } => {
+            namespace.eventually(&format!("{of} has {has}"), || {
+                let objects = find(namespace, of);
+                objects.iter().any(|object| contains(object, has)).then_some(())
+            });
+        }
+    }
+}
+
+/// What a step speaks of; what a controller is still to make is waited for.
+fn paths(namespace: &Namespace, of: &str) -> Vec<String> {
+    let kind = of.split([' ', '/']).next().unwrap_or_default();
+    let objects = namespace.eventually(of, || Some(find(namespace, of)).filter(|objects| !objects.is_empty()));
+    objects.iter().filter_map(|object| Some(format!("{kind}/{}", object["metadata"]["name"].as_str()?))).collect()
+}
+
+fn find(namespace: &Namespace, of: &str) -> Vec<Value> {
+    match of.split_once(' ') {
+        Some((kind, selector)) => namespace.list(kind, selector).into_iter().filter(is_live).collect(),
+        None => namespace.find(of).into_iter().collect(),
+    }
+}
+
+fn is_live(object: &Value) -> bool {
+    !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+/// Whether everything in `part` is in `whole`; the elements of a list may be anywhere in it.
+fn contains(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| contains(whole, part)))
+        }
+        (Value::Array(whole), Value::Array(part)) => {
+            part.iter().all(|part| whole.iter().any(|whole| contains(whole, part)))
+        }
+        _ => whole == part,
+    }
+}
+
+/// Who wrote which field is a third of an object and nobody's business here.
+fn trimmed(mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+/// Hands a captured object back to an API server, without keeping it: first the whole as a new object, then its status
+/// as an update of one that is there. Answers what the server has against it.
+///
+/// # Errors
+/// The server's refusal, or an object that lacks its kind.
+pub fn post_back(namespace: &Namespace, captured: &Value) -> Result<()> {
+    let resource = resource(captured)?;
+    let url = DynamicObject::url_path(&resource, Some(namespace.name()));
+    let dry_run = "dryRun=All&fieldValidation=Strict";
+    let create = |query: &str, object: &Value| send(namespace, Request::post(format!("{url}?{query}")), object);
+    create(dry_run, &creatable(captured)).context("create it")?;
+    let Some(status) = captured.get("status") else { return Ok(()) };
+    let made = create("fieldManager=testbed", &left_alone(captured)).context("create one like it")?;
+    let name = made["metadata"]["name"].as_str().unwrap_or_default();
+    let update =
+        Request::patch(format!("{url}/{name}/status?{dry_run}")).header(CONTENT_TYPE, "application/merge-patch+json");
+    send(namespace, update, &json!({"status": status})).context("write its status").map(drop)
+}
+
+fn resource(object: &Value) -> Result<ApiResource> {
+    let version = object["apiVersion"].as_str().context("an object has an apiVersion")?;
+    let kind = object["kind"].as_str().context("an object has a kind")?;
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    Ok(ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
+}
+
+fn send(namespace: &Namespace, request: http::request::Builder, body: &Value) -> Result<Value> {
+    let request = request.body(body.to_string().into_bytes())?;
+    let cluster = namespace.cluster();
+    cluster.wait_for(cluster.client.request(request))
+}
+
+/// Without what only the server may say: its version, and what ties a Job to its pods.
+fn creatable(captured: &Value) -> Value {
+    let mut object = captured.clone();
+    remove(&mut object["metadata"], &["resourceVersion", "uid", "creationTimestamp", "namespace", "generation"]);
+    if object["kind"] == "Job" {
+        remove(&mut object["spec"], &["selector"]);
+        let made = ["controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"];
+        remove(&mut object["spec"]["template"]["metadata"]["labels"], &made);
+        remove(&mut object["metadata"]["labels"], &made);
+    }
+    if object["kind"] == "Service" {
+        // Two Services cannot have one address, and the other may still be there.
+        remove(&mut object["spec"], &["clusterIP", "clusterIPs"]);
+    }
+    object
+}
+
+/// One that no controller touches while its status is tried: no owner, no name that is taken, no Job controller.
+fn left_alone(captured: &Value) -> Value {
+    let mut object = creatable(captured);
+    remove(&mut object["metadata"], &["name", "ownerReferences", "finalizers", "deletionTimestamp"]);
+    object["metadata"]["generateName"] = "again-".into();
+    if object["kind"] == "Job" {
+        object["spec"]["managedBy"] = "testbed.example/nobody".into();
+    }
+    object
+}
+
+fn remove(map: &mut Value, keys: &[&str]) {
+    let mut nothing = Map::new();
+    let map = map.as_object_mut().unwrap_or(&mut nothing);
+    keys.iter().for_each(|key| drop(map.remove(*key)));
+}
