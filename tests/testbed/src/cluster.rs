@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs, iter,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
@@ -88,7 +89,8 @@ impl Cluster {
         let kubeconfig = Kubeconfig::read().context("read the kubeconfig")?;
         let context = kubeconfig.current_context.clone().context("the kubeconfig has no current context")?;
         let folder = env::temp_dir().join(format!("testbed-{}", std::process::id()));
-        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        // For this user alone: there are tokens in it.
+        fs::DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("create {}", folder.display()))?;
         // One file that is complete in itself, whatever KUBECONFIG is made of.
         let flat = Command::new(&kubectl)
             .args(["config", "view", "--raw", "--flatten", "--minify", "--output=json"])
@@ -198,6 +200,15 @@ impl Cluster {
         let path = env::join_paths(iter::once(programs.folder().to_owned()).chain(machine::search_path()))?;
         self.processes.push(Process::start(name, programs.path(name), arguments, vec![("PATH", path)], &logs)?);
         Ok(())
+    }
+}
+
+impl Drop for Cluster {
+    /// The files of our own cluster go with its mount namespace; those beside an existing one lie on the machine's disk.
+    fn drop(&mut self) {
+        if !self.is_own() {
+            drop(fs::remove_dir_all(&self.folder));
+        }
     }
 }
 

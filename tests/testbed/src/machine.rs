@@ -46,12 +46,13 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Makes sure that every program a cluster needs is there.
+/// Makes sure that every program a cluster needs is there: those of a `node` too, and `go` if something is to be built.
 ///
 /// # Errors
 /// The machine is no Linux, has no Go, or lacks a program that may not or cannot be installed.
-pub fn prepare(node: bool) -> Result<()> {
-    ensure!(cfg!(target_os = "linux") && find("go").is_some(), "{WAYS}");
+pub fn prepare(node: bool, go: bool) -> Result<()> {
+    ensure!(cfg!(target_os = "linux"), "this is no Linux\n{WAYS}");
+    ensure!(!go || find("go").is_some(), "there is no Go in PATH\n{WAYS}");
     let wanted = ALWAYS.iter().chain(if node { NODE } else { &[] });
     let missing: Vec<&Tool> = wanted.filter(|tool| !usable(tool.program)).collect();
     if missing.is_empty() {

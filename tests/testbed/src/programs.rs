@@ -46,6 +46,14 @@ const NODE_TOOLS: [(&str, &[&str]); 2] = [
 pub struct Programs(PathBuf);
 
 impl Programs {
+    /// Whether they are in the cache.
+    ///
+    /// # Errors
+    /// The cache cannot be made.
+    pub fn are_built() -> Result<bool> {
+        Ok(machine::cache_folder()?.join(content_hash()?).is_dir())
+    }
+
     /// Finds the programs in the cache or builds them, which takes minutes.
     ///
     /// # Errors

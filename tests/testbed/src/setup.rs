@@ -26,7 +26,7 @@ pub fn may_have_node() -> bool {
 /// Something is missing that cannot be had, or a build fails.
 pub fn enter(node: bool, product: bool) -> Result<u8> {
     ensure!(!node || machine::is_root(), "only root can have a node");
-    machine::prepare(node)?;
+    machine::prepare(node, !Programs::are_built()?)?;
     Programs::ready()?;
     let mut environment: Vec<(&str, OsString)> = Vec::new();
     if node || product {

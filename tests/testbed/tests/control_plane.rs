@@ -19,6 +19,8 @@ spec:
   template:
     spec:
       restartPolicy: Never
+      # No node takes it: the tests write its status.
+      nodeSelector: {testbed: none}
       containers: [{name: migrate, image: busybox:1.37, command: [sleep, '8']}]
 ";
 
