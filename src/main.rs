@@ -10,16 +10,19 @@ mod client;
 mod compat;
 mod config;
 mod evaluate;
+mod gone;
 mod identity;
 mod object;
 mod observe;
 mod outcome;
 mod output;
+mod proof;
 mod report;
 mod resource;
 mod selector;
 mod settle;
 mod target;
+mod termination;
 mod token;
 mod verdict;
 mod wait;
@@ -38,6 +41,7 @@ use crate::cli::{LogLevel, Stop};
 use crate::compat::Invocation;
 use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::verdict::Verdict;
 use crate::wait::Standing;
 
 // Not by returning an ExitCode: the other thread may be blocked for good.
@@ -71,9 +75,16 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
     let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
     let refused = over && wait::denied(quorum, &standings, Duration::ZERO);
     let outcome = if refused { Outcome::Denied } else { outcome };
-    let lasted = started.elapsed().unwrap_or_default();
-    output.line(&report::stamped(SystemTime::now(), &report::closing(&outcome, &standings, lasted)));
+    let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
+    output.line(&report::stamped(SystemTime::now(), &closing));
+    termination::leave(&marks(&outcome, &standings), &closing);
     Ok(outcome.code())
+}
+
+/// One line for every target that is ready, where the whole wait is.
+fn marks(outcome: &Outcome, standings: &[Standing]) -> Vec<String> {
+    let ready = standings.iter().filter(|it| *outcome == Outcome::Ready && it.verdict == Some(Verdict::Ready));
+    ready.map(|standing| termination::mark(&standing.target, &standing.subjects)).collect()
 }
 
 /// What comes first: the outcome, the deadline or a signal; and how things stood then.

@@ -32,6 +32,7 @@ pub struct Metadata {
     pub uid: String,
     pub resource_version: String,
     pub labels: BTreeMap<String, String>,
+    pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
     pub owner_references: Vec<OwnerReference>,
 }
@@ -52,7 +53,7 @@ pub struct Job {
     pub status: JobStatus,
 }
 
-/// The part of a Job's spec that says how far it may go.
+/// The part of a Job's spec that says how far it may go, and by whom it is run.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobSpec {
@@ -60,6 +61,8 @@ pub struct JobSpec {
     pub parallelism: Option<i32>,
     pub completions: Option<i32>,
     pub backoff_limit: Option<i32>,
+    /// the controller that runs it, where that is not Kubernetes' own
+    pub managed_by: Option<String>,
 }
 
 /// `v1` Pod
@@ -67,7 +70,23 @@ pub struct JobSpec {
 #[serde(default)]
 pub struct Pod {
     pub metadata: Metadata,
+    pub spec: PodSpec,
     pub status: PodStatus,
+}
+
+/// The part of a pod's spec that tells its init containers from its sidecars.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    pub init_containers: Vec<InitContainer>,
+}
+
+/// A container that runs before the others; a sidecar if it is always restarted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InitContainer {
+    pub name: String,
+    pub restart_policy: Option<String>,
 }
 
 /// `v1` Service

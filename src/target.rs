@@ -131,21 +131,25 @@ impl Target {
     }
 }
 
-/// `job/migrate`, `pod/app=db,tier in (a,b)`, `pod/*` for every pod; a name with labels beside it is
-/// `job/migrate -lrelease=7`. The namespace is left to whoever prints more than one.
-impl fmt::Display for Target {
+/// The name, the selector or `*` for every object; a name with labels beside it is `migrate -lrelease=7`.
+impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Selection { name, labels, fields } = &self.selection;
-        write!(f, "{}/", self.mode)?;
-        match (name, labels) {
+        match (&self.name, &self.labels) {
             (Some(name), None) => f.write_str(name)?,
             (Some(name), Some(labels)) => write!(f, "{name} -l{labels}")?,
             (None, Some(labels)) => write!(f, "{labels}")?,
             (None, None) => f.write_str("*")?,
         }
-        match fields {
+        match &self.fields {
             Some(fields) => write!(f, " --field-selector={fields}"),
             None => Ok(()),
         }
+    }
+}
+
+/// `job/migrate`, `pod/app=db`. The namespace is left to whoever prints more than one.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.mode, self.selection)
     }
 }

@@ -3,6 +3,7 @@
 //! It runs on a thread of its own (an exec plugin or getaddrinfo may block that thread for as long as they like);
 //! the deadline and the signals are `main`'s, which sees how things stand through a watch channel.
 
+use std::env;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::client::{Class, Client, Failure};
 use crate::compat::Invocation;
 use crate::config;
+use crate::gone;
 use crate::identity::Identity;
 use crate::observe::{self, Behind, BehindUpdates, Demands, Step};
 use crate::outcome::Outcome;
@@ -32,6 +34,8 @@ pub struct Standing {
     pub target: Target,
     /// the last verdict, `None` before the first
     pub verdict: Option<Verdict>,
+    /// the uids of the Jobs that its `Ready` is about
+    pub subjects: Vec<String>,
     /// what keeps its requests from being answered
     pub trouble: Option<Trouble>,
 }
@@ -63,6 +67,7 @@ pub struct Rules {
 /// # Errors
 /// A configuration that a person has to mend: no credentials, a broken kubeconfig, an unknown context.
 pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>, output: Output) -> Result<Outcome> {
+    let identity = Identity::of_this_process(|name| env::var(name).ok());
     let config = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
     let targets = resolve(&invocation.targets, &config.default_namespace);
     let client = Client::new(config)?;
@@ -73,13 +78,15 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
     };
     let opening = report::opening(&targets, rules.quorum, invocation.timeout);
     output.line(&report::stamped(SystemTime::now(), &opening));
-    let demands = Demands {
-        min: invocation.min as usize,
-        settle: invocation.settle,
-        own_uid: Identity::of_this_process().pod_uid,
+    let opener = Opener {
+        client,
+        demands: Demands { min: invocation.min as usize, settle: invocation.settle, own_uid: identity.pod_uid.clone() },
+        policy: gone::Policy { missing: invocation.missing, once: rules.once },
+        identity,
+        pause: invocation.poll_pause,
     };
     let steps = targets.into_iter().map(|target| {
-        let steps = open(&client, &target, &demands, invocation.poll_pause);
+        let steps = opener.open(&target);
         (target, steps)
     });
     Ok(drive(rules, steps.collect(), progress, output).await)
@@ -97,25 +104,43 @@ fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
     resolved
 }
 
-/// One watch for each target; a Service's observer opens more for what is behind it.
-fn open(client: &Client, target: &Target, demands: &Demands, pause: Option<Duration>) -> LocalBoxStream<'static, Step> {
-    let selection = &target.selection;
-    let query = Query {
-        namespace: target.namespace().map(str::to_owned),
-        name: selection.name.clone(),
-        // The labels of a named object are judged here: else an object that does not match could not be told from none.
-        labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
-        fields: selection.fields.clone(),
-    };
-    let (client, target, demands) = (client.clone(), target.clone(), demands.clone());
-    match target.mode.kind() {
-        Kind::Job => observe::jobs(target, demands.min, updates(client, query, pause)),
-        Kind::Pod => observe::pods(target, demands, updates(client, query, pause)),
-        Kind::Service => {
-            let services = updates(client.clone(), query, pause);
-            let behind = move |behind: &Behind| open_behind(&client, behind, pause);
-            observe::services(target, demands, services, Box::new(behind))
+/// What every target's stream is opened with.
+struct Opener {
+    client: Client,
+    identity: Identity,
+    demands: Demands,
+    policy: gone::Policy,
+    /// between polls
+    pause: Option<Duration>,
+}
+
+impl Opener {
+    /// One watch for each target; a Service's observer opens more for what is behind it.
+    fn open(&self, target: &Target) -> LocalBoxStream<'static, Step> {
+        let selection = &target.selection;
+        let query = Query {
+            namespace: target.namespace().map(str::to_owned),
+            name: selection.name.clone(),
+            // The labels of a named object are judged here: else one that does not match could not be told from none.
+            labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
+            fields: selection.fields.clone(),
+        };
+        let (client, pause) = (self.client.clone(), self.pause);
+        match target.mode.kind() {
+            Kind::Job => self.jobs(target, query),
+            Kind::Pod => observe::pods(target.clone(), self.demands.clone(), updates(client, query, pause)),
+            Kind::Service => {
+                let services = updates(client.clone(), query, pause);
+                let behind = move |behind: &Behind| open_behind(&client, behind, pause);
+                observe::services(target.clone(), self.demands.clone(), services, Box::new(behind))
+            }
         }
+    }
+
+    fn jobs(&self, target: &Target, query: Query) -> LocalBoxStream<'static, Step> {
+        let steps = observe::jobs(target.clone(), self.demands.min, updates(self.client.clone(), query, self.pause));
+        let search = gone::search(&self.client, &self.identity, target);
+        gone::search_while_missing(target.clone(), steps, self.policy.clone(), search)
     }
 }
 
@@ -143,8 +168,7 @@ async fn drive(
     progress: watch::Sender<Vec<Standing>>,
     output: Output,
 ) -> Outcome {
-    let standings =
-        steps.iter().map(|(target, _)| Standing { target: target.clone(), verdict: None, trouble: None }).collect();
+    let standings = steps.iter().map(|(target, _)| Standing::new(target.clone())).collect();
     let mut wait = Wait { rules, standings, progress, output };
     let streams =
         steps.into_iter().enumerate().map(|(index, (_, steps))| steps.map(move |step| (index, step)).boxed_local());
@@ -175,8 +199,10 @@ impl Wait {
         if let Some(line) = line {
             self.output.line(&report::stamped(SystemTime::now(), &line));
         }
-        if let Step::Verdict(verdict) = step {
-            standing.verdict = Some(verdict);
+        match step {
+            Step::Verdict(verdict) => standing.verdict = Some(verdict),
+            Step::Subjects(uids) => standing.subjects = uids,
+            _ => {}
         }
         self.progress.send_replace(self.standings.clone());
     }
@@ -237,6 +263,10 @@ pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration) -> bool {
 }
 
 impl Standing {
+    fn new(target: Target) -> Self {
+        Self { target, verdict: None, subjects: Vec::new(), trouble: None }
+    }
+
     /// Keeps the book of this target's outage; a line when it begins and when it ends.
     fn outage(&mut self, step: &Step) -> Option<String> {
         match step {
