@@ -141,6 +141,15 @@ impl Cluster {
             .unwrap_or_else(|| panic!("the cluster runs no {name}"))
     }
 
+    /// Waits until the API server answers again, after a test stopped or killed a program of the control plane.
+    ///
+    /// # Panics
+    /// It does not within minutes; the end of its log is shown.
+    pub fn await_api_server(&self) {
+        let answer = self.process("kube-apiserver").await_ready(|| self.request("/readyz").is_ok());
+        answer.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
     /// What this user has asked for so far, a request that just ended included.
     ///
     /// # Panics

@@ -156,6 +156,9 @@ pub fn cache_folder() -> Result<PathBuf> {
 /// The file cannot be opened for writing.
 pub fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
-    file.lock().with_context(|| format!("lock {}", path.display()))?;
+    if file.try_lock().is_err() {
+        progress(&format!("waiting for another process that holds {}", path.display()));
+        file.lock().with_context(|| format!("lock {}", path.display()))?;
+    }
     Ok(file)
 }

@@ -63,6 +63,7 @@ impl Programs {
         let folder = cache.join(content_hash()?);
         if !folder.is_dir() {
             let _turn = machine::lock(&folder.with_extension("lock"))?;
+            // Somebody else may have built them in the meantime.
             if !folder.is_dir() {
                 build(&folder)?;
             }

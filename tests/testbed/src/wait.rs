@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{machine, namespace::LIMIT};
 
-/// A running program; killed when it is dropped.
+/// A running program; killed when it is dropped, and when the thread ends that started it.
 pub struct Wait {
     child: Child,
     started: Instant,
