@@ -7,29 +7,42 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client as Transport;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use k8s_openapi::ByteString;
 use k8s_openapi::jiff::{self, Timestamp};
 use kube::Config;
 use kube::client::{Body, ConfigExt};
+use kube::config::AuthInfo;
 use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
+use crate::exec::{Credential, Plugin};
+use crate::proxy::Route;
 use crate::token::TokenFileLayer;
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a whole body may take that never stalls; a watch is not read whole.
+const BODY_LIMIT: Duration = Duration::from_mins(1);
+/// How long an exec plugin may take to renew its credentials.
+const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 /// The longest body and the longest watch event that are read, in bytes. etcd takes objects up to 1.5 MiB.
-const BODY_LIMIT: usize = 32 << 20;
+const SIZE_LIMIT: usize = 32 << 20;
 
 /// Why a request brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +62,11 @@ pub enum Class {
     Unauthenticated,
     /// 403, or 405 on a watch: a right is missing, perhaps only for now
     Denied,
-    /// 404: no such object (or no such resource)
+    /// 404 from the API itself: no such object (or no such resource)
     NotFound,
     /// 410, or a resource version from the future: list again
     Expired,
-    /// 400 or 422: the request itself is wrong; no retry mends it
+    /// 400 or 422 from the API itself: the request is wrong; no retry mends it
     Invalid,
     /// everything else heals by itself: no connection, 429, 5xx, garbage
     Transient,
@@ -71,8 +84,15 @@ impl Failure {
         Self { class: Class::Transient, text: text.into(), retry_after: None }
     }
 
+    /// Whether who we are, or what we may, is at fault.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.class, Class::Denied | Class::Unauthenticated)
+    }
+
     fn from_status(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let parsed: Option<ApiStatus> = serde_json::from_slice(body).ok();
+        // A load balancer's or an ingress's own 404 says nothing of the object, nor its 400 of the request.
+        let by_api = parsed.as_ref().is_some_and(|it| it.kind == "Status");
         let (reason, message) = parsed.map(|it| (it.reason, it.message)).unwrap_or_default();
         // "Too large resource version" is a 504 in name, but no retry of the same request helps: the cache behind this
         // server is older than what we have seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
@@ -80,9 +100,9 @@ impl Failure {
         let class = match status.as_u16() {
             401 => Class::Unauthenticated,
             403 | 405 => Class::Denied,
-            404 => Class::NotFound,
+            404 if by_api => Class::NotFound,
             410 => Class::Expired,
-            400 | 422 => Class::Invalid,
+            400 | 422 if by_api => Class::Invalid,
             _ if reason == "Expired" || reason == "Gone" || too_new => Class::Expired,
             _ => Class::Transient,
         };
@@ -96,6 +116,7 @@ impl Failure {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ApiStatus {
+    kind: String,
     code: u16,
     reason: String,
     message: String,
@@ -135,33 +156,40 @@ impl Answer {
     }
 }
 
-/// A connection pool to one API server.
+/// The API server, as whoever the configuration says.
 #[derive(Clone)]
 pub struct Client {
-    inner: kube::Client,
+    access: Arc<Access>,
+}
+
+struct Access {
+    /// without the exec plugin, which kube would run by itself
+    config: Config,
+    plugin: Option<Plugin>,
+    session: Mutex<Session>,
+}
+
+/// A connection pool and the credentials that go with it.
+#[derive(Clone)]
+struct Session {
+    stack: kube::Client,
+    /// from the plugin
+    authorization: Option<HeaderValue>,
+    expires: Option<Timestamp>,
+    /// the server has answered 401
+    refused: bool,
 }
 
 impl Client {
-    /// Builds the stack; nothing is sent yet. May run the kubeconfig's exec plugin, which blocks.
-    pub fn new(mut config: Config) -> anyhow::Result<Self> {
-        let token_file = config.auth_info.token_file.take();
-        let auth = config.auth_layer().context("cannot use the credentials")?;
-        if auth.is_some() {
-            // The token is there: without this, building the TLS settings would run the plugin once more.
-            config.auth_info.exec = None;
-        }
-        let token_file = token_file.map(TokenFileLayer::new).transpose()?;
-        let connector = config.rustls_https_connector_with_connector(tcp_connector()).context("cannot use TLS")?;
-        let connector = ServiceBuilder::new().map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
-        let transport: Transport<_, Body> = Transport::builder(TokioExecutor::new()).build(connector);
-        let service = ServiceBuilder::new()
-            .layer(config.base_uri_layer())
-            .option_layer(auth)
-            .option_layer(token_file)
-            .layer(config.extra_headers_layer().context("cannot use the impersonation settings")?)
-            .map_err(BoxError::from)
-            .service(transport);
-        Ok(Self { inner: kube::Client::new(service, config.default_namespace) })
+    /// Builds the stack; no request is sent yet. Runs the kubeconfig's exec plugin, for as long as it takes.
+    ///
+    /// # Errors
+    /// A configuration that a person has to mend.
+    pub async fn new(mut config: Config) -> anyhow::Result<Self> {
+        let plugin = Plugin::of(&config.auth_info);
+        config.auth_info.exec = None;
+        let session = Session::start(&config, plugin.as_ref()).await?;
+        Ok(Self { access: Arc::new(Access { config, plugin, session: Mutex::new(session) }) })
     }
 
     /// One whole response body.
@@ -173,13 +201,17 @@ impl Client {
 
     /// The lines of a response that does not end by itself.
     pub async fn lines(&self, request: Request<Vec<u8>>) -> Result<Lines, Failure> {
-        Ok(Lines { body: self.send(request).await?.into_body(), buffer: Vec::new(), searched: 0 })
+        Ok(Lines { body: self.send(request).await?.into_body(), buffer: BytesMut::new(), searched: 0 })
     }
 
     async fn send(&self, mut request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+        let session = self.access.session().await?;
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        if let Some(authorization) = session.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        }
         tracing::debug!(method = %request.method(), uri = %request.uri(), "request");
-        let sent = timeout(RESPONSE_LIMIT, self.inner.send(request.map(Body::from))).await;
+        let sent = timeout(RESPONSE_LIMIT, session.stack.send(request.map(Body::from))).await;
         let response = sent
             .map_err(|_| Failure::transient(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?
             .map_err(|error| Failure::transient(format!("cannot reach the API server: {}", causes(&error))))?;
@@ -188,10 +220,82 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
+        if status == StatusCode::UNAUTHORIZED {
+            self.access.session.lock().await.refused = true;
+        }
         let retry_after = retry_after(&response);
         let body = body(response).await.unwrap_or_default();
         Err(Failure::from_status(status, retry_after, &body))
     }
+}
+
+impl Access {
+    /// The present session; a new one when its credentials have run out or were refused, and others can be had.
+    async fn session(&self) -> Result<Session, Failure> {
+        let mut session = self.session.lock().await;
+        let expired = session.expires.is_some_and(|expires| expires <= Timestamp::now());
+        let others = self.plugin.is_some() || self.config.auth_info.client_certificate.is_some();
+        if expired || (session.refused && others) {
+            *session =
+                self.renewed().await.map_err(|error| Failure::transient(format!("no new credentials: {error:#}")))?;
+        }
+        Ok(session.clone())
+    }
+
+    async fn renewed(&self) -> anyhow::Result<Session> {
+        // Nobody sits before it to log in by hand, as there may have been at the start.
+        timeout(PLUGIN_LIMIT, Session::start(&self.config, self.plugin.as_ref()))
+            .await
+            .with_context(|| format!("the exec plugin has not ended for {PLUGIN_LIMIT:?}"))?
+    }
+}
+
+impl Session {
+    async fn start(config: &Config, plugin: Option<&Plugin>) -> anyhow::Result<Self> {
+        let Some(plugin) = plugin else {
+            return Ok(Self { stack: stack(config)?, authorization: None, expires: None, refused: false });
+        };
+        let Credential { authorization, identity, expires } = plugin.run().await?;
+        let mut config = config.clone();
+        if let Some((certificate, key)) = identity {
+            present(&mut config.auth_info, certificate, key)?;
+        }
+        Ok(Self { stack: stack(&config)?, authorization, expires, refused: false })
+    }
+}
+
+/// Puts a client certificate where the kubeconfig would have it, in base64: as JSON, because the key's type is a
+/// secret that only reading makes.
+fn present(auth: &mut AuthInfo, certificate: String, key: String) -> anyhow::Result<()> {
+    let [certificate, key] = [certificate, key].map(|pem| ByteString(pem.into_bytes()));
+    let with_identity: AuthInfo =
+        serde_json::from_value(json!({ "client-certificate-data": certificate, "client-key-data": key }))?;
+    auth.client_certificate_data = with_identity.client_certificate_data;
+    auth.client_key_data = with_identity.client_key_data;
+    Ok(())
+}
+
+fn stack(config: &Config) -> anyhow::Result<kube::Client> {
+    let mut config = config.clone();
+    let token_file = config.auth_info.token_file.take().map(TokenFileLayer::new).transpose()?;
+    let auth = config.auth_layer().context("cannot use the credentials")?;
+    let route = Route::new(&config, tcp_connector())?;
+    let connector = config.rustls_https_connector_with_connector(route).context("cannot use TLS")?;
+    let connector = ServiceBuilder::new().map_err(late).map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
+    let transport: Transport<_, Body> = Transport::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(auth)
+        .option_layer(token_file)
+        .layer(config.extra_headers_layer().context("cannot use the impersonation settings")?)
+        .map_err(BoxError::from)
+        .service(transport);
+    Ok(kube::Client::new(service, config.default_namespace))
+}
+
+/// "request timed out" is all that tower says.
+fn late(error: BoxError) -> BoxError {
+    if error.is::<Elapsed>() { format!("no connection within {CONNECT_LIMIT:?}").into() } else { error }
 }
 
 const USER_AGENT: &str = concat!("k8s-wait-for/", env!("CARGO_PKG_VERSION"));
@@ -200,6 +304,8 @@ fn tcp_connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
+    // Divided among the addresses of a name: one API server that is gone leaves time for the next.
+    connector.set_connect_timeout(Some(CONNECT_LIMIT));
     connector.set_keepalive(Some(Duration::from_secs(15)));
     connector.set_keepalive_interval(Some(Duration::from_secs(5)));
     connector.set_keepalive_retries(Some(3));
@@ -221,38 +327,37 @@ fn date<T>(response: &Response<T>) -> Timestamp {
 }
 
 async fn body(response: Response<Body>) -> Result<Vec<u8>, Failure> {
-    let mut body = response.into_body();
+    let whole = timeout(BODY_LIMIT, whole(response.into_body())).await;
+    whole.map_err(|_| Failure::transient(format!("the API server's answer took longer than {BODY_LIMIT:?}")))?
+}
+
+async fn whole(mut body: Body) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    while let Some(piece) = next_piece(&mut body, RESPONSE_LIMIT).await? {
+    loop {
+        let piece = timeout(RESPONSE_LIMIT, next_piece(&mut body)).await;
+        let piece =
+            piece.map_err(|_| Failure::transient(format!("the API server's answer stalled for {RESPONSE_LIMIT:?}")))?;
+        let Some(piece) = piece? else { return Ok(bytes) };
         bytes.extend_from_slice(&piece);
         within_limit(bytes.len())?;
     }
-    Ok(bytes)
 }
 
-async fn next_piece(body: &mut Body, limit: Duration) -> Result<Option<hyper::body::Bytes>, Failure> {
-    loop {
-        let frame = timeout(limit, body.frame())
-            .await
-            .map_err(|_| Failure::transient(format!("the API server's answer stalled for {limit:?}")))?;
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => {
-                return Err(Failure::transient(format!("the API server's answer broke off: {}", causes(&error))));
-            }
-            // Trailers are no data.
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
+async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Failure::transient(format!("the API server's answer broke off: {}", causes(&error))))?;
+        // Trailers are no data.
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
         }
     }
+    Ok(None)
 }
 
 fn within_limit(length: usize) -> Result<(), Failure> {
-    if length > BODY_LIMIT {
-        return Err(Failure::transient(format!("the API server's answer is longer than {} MiB", BODY_LIMIT >> 20)));
+    if length > SIZE_LIMIT {
+        return Err(Failure::transient(format!("the API server's answer is longer than {} MiB", SIZE_LIMIT >> 20)));
     }
     Ok(())
 }
@@ -275,7 +380,7 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
 /// The lines of a watch, one event each.
 pub struct Lines {
     body: Body,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     /// how far `buffer` is known to hold no line end
     searched: usize,
 }
@@ -283,21 +388,125 @@ pub struct Lines {
 impl Lines {
     /// The next line without its end, or `None` when the server has ended the response. Waits as long as it takes; may
     /// be dropped at any time and called again.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    pub async fn next(&mut self) -> Result<Option<BytesMut>, Failure> {
         loop {
-            if let Some(found) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(self.searched + found + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
-                line.pop();
-                self.searched = 0;
+            if let Some(line) = self.buffered() {
                 return Ok(Some(line));
             }
-            self.searched = self.buffer.len();
-            match next_piece(&mut self.body, Duration::MAX).await? {
+            match next_piece(&mut self.body).await? {
                 Some(piece) => self.buffer.extend_from_slice(&piece),
+                // What is left has lost its end.
                 None => return Ok(None),
             }
             within_limit(self.buffer.len())?;
+        }
+    }
+
+    fn buffered(&mut self) -> Option<BytesMut> {
+        let Some(found) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let mut line = self.buffer.split_to(self.searched + found + 1);
+        line.truncate(line.len() - 1);
+        self.searched = 0;
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(code: u16, body: &str) -> Failure {
+        Failure::from_status(StatusCode::from_u16(code).unwrap(), None, body.as_bytes())
+    }
+
+    #[test]
+    fn failures_are_sorted_by_what_has_to_be_done() {
+        let status =
+            |reason: &str, message: &str| format!(r#"{{"kind":"Status","reason":"{reason}","message":"{message}"}}"#);
+        let table = [
+            (401, status("Unauthorized", "Unauthorized"), Class::Unauthenticated),
+            (403, status("Forbidden", "jobs.batch is forbidden"), Class::Denied),
+            (403, "RBAC: access denied".to_owned(), Class::Denied),
+            (404, status("NotFound", "jobs.batch not found"), Class::NotFound),
+            (404, "default backend - 404".to_owned(), Class::Transient),
+            (400, status("BadRequest", "unable to parse requirement"), Class::Invalid),
+            (400, "<html>Bad Request</html>".to_owned(), Class::Transient),
+            (410, status("Expired", "too old resource version"), Class::Expired),
+            (410, "Gone".to_owned(), Class::Expired),
+            (504, status("Timeout", "Too large resource version: 9, current: 1"), Class::Expired),
+            (504, status("Timeout", "Timeout: request did not complete"), Class::Transient),
+            (500, status("", "etcdserver: leader changed"), Class::Transient),
+            (429, "Too many requests".to_owned(), Class::Transient),
+            (302, String::new(), Class::Transient),
+        ];
+        for (code, body, class) in table {
+            assert_eq!(answered(code, &body).class, class, "{code} {body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_nothing() {
+        let wish = |value: &str| retry_after(&Response::builder().header("Retry-After", value).body(()).unwrap());
+        assert_eq!(wish("3"), Some(Duration::from_secs(3)));
+        assert_eq!(wish(" 3 "), Some(Duration::from_secs(3)));
+        for nothing in ["", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "99999999999999999999999", "é"] {
+            assert_eq!(wish(nothing), None, "{nothing}");
+        }
+        assert_eq!(wish("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    fn cut_into_lines(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Lines { body: Body::empty(), buffer: BytesMut::new(), searched: 0 };
+        let mut cut = Vec::new();
+        for piece in pieces {
+            lines.buffer.extend_from_slice(piece);
+            while let Some(line) = lines.buffered() {
+                cut.push(line.to_vec());
+            }
+        }
+        cut
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_arrive() {
+        let text: Vec<u8> = (0..4000).map(|_| *fastrand::choice(b"ab\n").unwrap()).collect();
+        let whole = cut_into_lines(&[&text]);
+        for _ in 0..200 {
+            let mut pieces = Vec::new();
+            let mut rest = text.as_slice();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(fastrand::usize(1..=rest.len().min(50)));
+                pieces.push(piece);
+                rest = after;
+            }
+            assert_eq!(cut_into_lines(&pieces), whole);
+        }
+    }
+
+    /// In quadratic time this would be 10^12 steps: the test would not end.
+    #[test]
+    fn lines_cost_what_they_are_long() {
+        let long = vec![b'a'; SIZE_LIMIT / 4];
+        let pieces: Vec<&[u8]> = long.chunks(1024).collect();
+        assert!(cut_into_lines(&pieces).is_empty());
+        let many = vec![b'\n'; SIZE_LIMIT / 16];
+        assert_eq!(cut_into_lines(&[&many]).len(), many.len());
+    }
+
+    #[test]
+    fn no_status_panics() {
+        let right = r#"{"kind":"Status","code":410,"reason":"Expired","message":"too old"}"#;
+        assert_eq!(failure_in_event(right.as_bytes()).class, Class::Expired);
+        for _ in 0..5_000 {
+            let mut broken = right.as_bytes().to_vec();
+            let at = fastrand::usize(..broken.len());
+            broken[at] = fastrand::u8(..);
+            broken.truncate(fastrand::usize(..=broken.len()));
+            failure_in_event(&broken);
+            answered(500, &String::from_utf8_lossy(&broken));
         }
     }
 }

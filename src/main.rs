@@ -10,6 +10,7 @@ mod client;
 mod compat;
 mod config;
 mod evaluate;
+mod exec;
 mod gone;
 mod identity;
 mod object;
@@ -17,6 +18,7 @@ mod observe;
 mod outcome;
 mod output;
 mod proof;
+mod proxy;
 mod report;
 mod resource;
 mod selector;
@@ -35,7 +37,7 @@ use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch as channel};
-use tokio::time::sleep;
+use tokio::time::{self, sleep};
 
 use crate::cli::{LogLevel, Stop};
 use crate::compat::Invocation;
@@ -43,6 +45,9 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::verdict::Verdict;
 use crate::wait::Standing;
+
+/// What is left to the other thread when the end is decided.
+const LAST_MOMENT: Duration = Duration::from_millis(50);
 
 // Not by returning an ExitCode: the other thread may be blocked for good.
 fn main() {
@@ -87,7 +92,8 @@ fn marks(outcome: &Outcome, standings: &[Standing]) -> Vec<String> {
     ready.map(|standing| termination::mark(&standing.target, &standing.subjects)).collect()
 }
 
-/// What comes first: the outcome, the deadline or a signal; and how things stood then.
+/// What comes first: the outcome, the deadline or a signal; and how things stood then. Whichever it is, the other thread
+/// gets a moment to end what it has started: an exec plugin would go on alone.
 fn first_of_all(invocation: Invocation, output: &Output) -> Result<(Vec<Standing>, Outcome)> {
     let runtime = runtime()?;
     let timeout = invocation.timeout.filter(|timeout| !timeout.is_zero());
@@ -96,31 +102,46 @@ fn first_of_all(invocation: Invocation, output: &Output) -> Result<(Vec<Standing
         // The first process of a container gets no signal that it has no handler for.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let outcome = start_wait(invocation, progress, output.clone());
-        tokio::select! {
+        let (outcome, over) = start_wait(invocation, progress, output.clone());
+        let first = tokio::select! {
             outcome = outcome => outcome.context("the waiting thread has ended without an outcome")?,
             () = sleep(timeout.unwrap_or_default()), if timeout.is_some() => Ok(Outcome::Deadline),
             _ = terminate.recv() => Ok(Outcome::Terminated),
             _ = interrupt.recv() => Ok(Outcome::Interrupted),
-        }
+        };
+        let _ = time::timeout(LAST_MOMENT, over).await;
+        first
     })?;
     let standings = standings.borrow().clone();
     Ok((standings, outcome))
 }
 
-/// Runs the wait on a thread and a runtime of its own.
+/// Runs the wait on a thread and a runtime of its own, until nobody wants the outcome any more; the second receiver
+/// learns when all of it is over.
 fn start_wait(
     invocation: Invocation,
     progress: channel::Sender<Vec<Standing>>,
     output: Output,
-) -> oneshot::Receiver<Result<Outcome>> {
-    let (sender, outcome) = oneshot::channel();
+) -> (oneshot::Receiver<Result<Outcome>>, oneshot::Receiver<()>) {
+    let (mut sender, outcome) = oneshot::channel();
+    let (end, over) = oneshot::channel();
     thread::spawn(move || {
-        let ended = runtime().and_then(|runtime| runtime.block_on(wait::run(invocation, progress, output)));
+        let ended = runtime().map(|runtime| {
+            let ended = runtime.block_on(async {
+                tokio::select! {
+                    ended = wait::run(invocation, progress, output) => ended,
+                    () = sender.closed() => Ok(Outcome::Deadline),
+                }
+            });
+            // Dropped, it would wait for a getaddrinfo that is still at it.
+            runtime.shutdown_background();
+            ended
+        });
         // Main may have left by now; then nobody needs it.
-        let _ = sender.send(ended);
+        let _ = sender.send(ended.and_then(|ended| ended));
+        let _ = end.send(());
     });
-    outcome
+    (outcome, over)
 }
 
 fn runtime() -> Result<Runtime> {

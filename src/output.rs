@@ -11,7 +11,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long an exit waits for the last lines to be written.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH: Duration = Duration::from_millis(100);
 /// Texts that wait to be written; more than any healthy reader lets pile up.
 const QUEUE: usize = 1024;
 

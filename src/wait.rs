@@ -70,7 +70,7 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
     let identity = Identity::of_this_process(|name| env::var(name).ok());
     let config = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
     let targets = resolve(&invocation.targets, &config.default_namespace);
-    let client = Client::new(config)?;
+    let client = Client::new(config).await?;
     let rules = Rules {
         quorum: invocation.quorum,
         auth_grace: invocation.auth_grace,
@@ -249,11 +249,11 @@ impl Wait {
     }
 }
 
-/// Whether the API has refused for at least `grace`: one target is enough where all are needed; with `Any` only when
-/// no target can win any more.
+/// Whether the API has refused for at least `grace`, and still does: one target is enough where all are needed; with
+/// `Any` only when no target can win any more.
 pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration) -> bool {
     let refused = |standing: &Standing| {
-        let since = standing.trouble.as_ref().and_then(|trouble| trouble.denied_since);
+        let since = standing.trouble.as_ref().filter(|it| it.failure.is_refusal()).and_then(|it| it.denied_since);
         since.is_some_and(|since| since.elapsed() >= grace)
     };
     match quorum {
@@ -281,7 +281,7 @@ impl Standing {
 
     fn troubled(&mut self, failure: &Failure) -> Option<String> {
         let now = Instant::now();
-        let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
+        let refused = failure.is_refusal();
         let denied_since = self.trouble.as_ref().and_then(|trouble| trouble.denied_since);
         let denied_since = denied_since.or(refused.then_some(now));
         if let Some(trouble) = &mut self.trouble {

@@ -179,14 +179,7 @@ impl<T: Object> Watcher<T> {
 
     /// Lists or, where that is refused, gets; decides whether to watch or to poll afterwards.
     async fn look(&mut self) -> Result<Option<Update<T>>, Failure> {
-        let (objects, version, date) = match self.list_or_get().await {
-            Err(failure) if failure.class == Class::Expired => {
-                // A page's token is too old: start again, but not at full speed.
-                self.pause = self.backoff.next(None);
-                return Ok(None);
-            }
-            other => other?,
-        };
+        let (objects, version, date) = self.list_or_get().await?;
         if probe_due(self.watch_refused) {
             self.phase = Phase::Open(version);
         } else {
@@ -272,11 +265,15 @@ impl<T: Object> Watcher<T> {
         let limit = now + Duration::from_secs(seconds.into()) + OVERTIME;
         self.watch_refused = None;
         self.phase = Phase::Follow(Following { lines, version, opened: now, limit, heard: None, progress: false });
-        let recovered = std::mem::take(&mut self.failed).then_some(Update::Recovered);
-        Ok(self.changed(Way::Watch).or(recovered))
+        let way = self.changed(Way::Watch);
+        if std::mem::take(&mut self.failed) {
+            self.held = way;
+            return Ok(Some(Update::Recovered));
+        }
+        Ok(way)
     }
 
-    /// Tells of a new way to see objects; that it works is told by it too.
+    /// Tells of a new way to see objects.
     fn changed(&mut self, way: Way) -> Option<Update<T>> {
         let before = std::mem::replace(&mut self.way, way);
         (before != way).then_some(Update::Way(way))
@@ -291,9 +288,11 @@ impl<T: Object> Watcher<T> {
                 self.pause = self.poll.next();
                 Ok(self.changed(if self.list_refused.is_some() { Way::Get } else { Way::List }))
             }
-            Class::Expired => {
+            // A version of which this server knows nothing is for some of them a bad request.
+            Class::Expired | Class::Invalid => {
+                tracing::debug!(%failure, "cannot resume, listing");
                 self.phase = Phase::Look;
-                self.pause = self.backoff.next(None);
+                self.pause = self.backoff.next(failure.retry_after);
                 Ok(None)
             }
             _ => {
@@ -419,8 +418,10 @@ impl Following {
             return Ok(Event::Bookmark);
         }
         let object: T = serde_json::from_str(json).map_err(garbage)?;
-        self.version.clone_from(&object.metadata().resource_version);
-        self.progress = true;
+        let version = &object.metadata().resource_version;
+        // Not the same event again and again, as from a cache in between.
+        self.progress |= *version != self.version;
+        self.version.clone_from(version);
         match event.r#type {
             "DELETED" => Ok(Event::Deleted(object)),
             _ => Ok(Event::Applied(object)),

@@ -1,0 +1,168 @@
+//! Credentials from a kubeconfig's exec plugin (`aws eks get-token`, `gke-gcloud-auth-plugin` and their kind), by
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
+//!
+//! kube's own would run a plugin up to three times before the first request, block the thread meanwhile, and quote all
+//! that the plugin wrote when it fails. Here it is a child process beside everything else, killed when the wait ends,
+//! and what it writes to stdout, which is the secret, never gets into a message.
+
+use std::io::{IsTerminal, stdin};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail, ensure};
+use http::HeaderValue;
+use k8s_openapi::jiff::Timestamp;
+use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::token::bearer;
+
+/// A plugin that can be run again and again.
+#[derive(Clone)]
+pub struct Plugin(ExecConfig);
+
+/// What it gave.
+#[derive(Debug)]
+pub struct Credential {
+    /// for the `Authorization` header
+    pub authorization: Option<HeaderValue>,
+    /// certificate and key, both PEM
+    pub identity: Option<(String, String)>,
+    /// when to ask again
+    pub expires: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecCredential {
+    api_version: Option<String>,
+    kind: Option<String>,
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    expiration_timestamp: Option<Timestamp>,
+    token: Option<String>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<String>,
+}
+
+impl Plugin {
+    /// The one that these credentials come from, if they come from one: what is written into the kubeconfig counts more.
+    pub fn of(auth: &AuthInfo) -> Option<Self> {
+        let written = auth.token.is_some() || auth.token_file.is_some() || auth.username.is_some();
+        auth.exec.clone().filter(|_| !written && auth.auth_provider.is_none()).map(Self)
+    }
+
+    /// Runs it, for as long as it takes; it is killed when this is dropped.
+    ///
+    /// # Errors
+    /// It is not there, fails, or does not say what a plugin has to say.
+    pub async fn run(&self) -> Result<Credential> {
+        let name = self.0.command.as_deref().context("the kubeconfig's exec plugin has no command")?;
+        let mut command = self.command(name)?;
+        tracing::debug!(plugin = name, "running the exec plugin");
+        let output = command.output().await.with_context(|| self.not_started(name))?;
+        ensure!(output.status.success(), "the exec plugin {name} failed ({})", output.status);
+        // The parser's own words would quote what it read.
+        let read: ExecCredential = serde_saphyr::from_slice(&output.stdout)
+            .ok()
+            .with_context(|| format!("what the exec plugin {name} wrote is no ExecCredential"))?;
+        self.credential(read).with_context(|| format!("cannot use what the exec plugin {name} wrote"))
+    }
+
+    fn command(&self, name: &str) -> Result<Command> {
+        let Self(exec) = self;
+        let mode = exec.interactive_mode.as_ref();
+        let interactive = stdin().is_terminal() && mode != Some(&ExecInteractiveMode::Never);
+        if mode == Some(&ExecInteractiveMode::Always) && !interactive {
+            bail!("the exec plugin {name} must be interactive, and stdin is no terminal");
+        }
+        let mut spec = json!({ "interactive": interactive });
+        if exec.provide_cluster_info {
+            spec["cluster"] = serde_json::to_value(&exec.cluster)?;
+        }
+        let info = json!({ "apiVersion": exec.api_version, "kind": "ExecCredential", "spec": spec });
+        let variables = exec.env.iter().flatten().filter_map(|pair| Some((pair.get("name")?, pair.get("value")?)));
+        let mut command = Command::new(name);
+        command.args(exec.args.iter().flatten()).envs(variables).env("KUBERNETES_EXEC_INFO", info.to_string());
+        command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
+        // Not stderr: there it speaks to people.
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+        Ok(command)
+    }
+
+    fn not_started(&self, name: &str) -> String {
+        match &self.0.install_hint {
+            Some(hint) => format!("cannot run the exec plugin {name}\nhint: {}", hint.trim()),
+            None => format!("cannot run the exec plugin {name}"),
+        }
+    }
+
+    fn credential(&self, read: ExecCredential) -> Result<Credential> {
+        ensure!(read.kind.as_deref() == Some("ExecCredential"), "it is not of kind ExecCredential");
+        if read.api_version != self.0.api_version {
+            let [wanted, got] = [&self.0.api_version, &read.api_version].map(|it| it.as_deref().unwrap_or("none"));
+            bail!("its apiVersion is {got}, and the kubeconfig wants {wanted}");
+        }
+        let status = read.status.context("it has no status")?;
+        let identity = match (status.client_certificate_data, status.client_key_data) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => bail!("a client certificate and its key come together"),
+        };
+        let authorization = status.token.as_deref().filter(|token| !token.is_empty()).map(bearer).transpose()?;
+        ensure!(authorization.is_some() || identity.is_some(), "it has neither a token nor a client certificate");
+        Ok(Credential { authorization, identity, expires: status.expiration_timestamp })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin() -> Plugin {
+        let version = "client.authentication.k8s.io/v1";
+        Plugin(ExecConfig { api_version: Some(version.to_owned()), ..ExecConfig::default() })
+    }
+
+    fn credential(status: &str) -> Result<Credential> {
+        let head = "apiVersion: client.authentication.k8s.io/v1\nkind: ExecCredential\nstatus: ";
+        plugin().credential(serde_saphyr::from_str(&format!("{head}{status}")).unwrap())
+    }
+
+    #[test]
+    fn token_and_expiry_are_read_from_json_and_yaml() {
+        let read = credential(r#"{"token": "t", "expirationTimestamp": "2030-01-02T03:04:05Z"}"#).unwrap();
+        assert_eq!(read.authorization.unwrap(), "Bearer t");
+        assert_eq!(read.expires.unwrap().to_string(), "2030-01-02T03:04:05Z");
+        assert!(credential("{token: t}").unwrap().expires.is_none());
+    }
+
+    #[test]
+    fn certificate_and_key_come_together() {
+        let identity = credential("{clientCertificateData: c, clientKeyData: k}").unwrap().identity;
+        assert_eq!(identity, Some(("c".to_owned(), "k".to_owned())));
+        for wrong in ["{clientCertificateData: c}", "{clientKeyData: secret}", "{}", "{token: ''}", "null"] {
+            let error = format!("{:#}", credential(wrong).unwrap_err());
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn token_that_cannot_be_a_header_is_not_quoted() {
+        let error = format!("{:#}", credential(r#"{token: "sec\nret"}"#).unwrap_err());
+        assert!(!error.contains("ret"), "{error}");
+    }
+
+    #[test]
+    fn other_kinds_and_versions_are_refused() {
+        let read = |text: &str| plugin().credential(serde_saphyr::from_str(text).unwrap());
+        assert!(read("{kind: Pod}").is_err());
+        let error = read("{kind: ExecCredential, apiVersion: client.authentication.k8s.io/v1beta1}").unwrap_err();
+        assert!(error.to_string().contains("v1beta1"), "{error}");
+    }
+}
