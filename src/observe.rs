@@ -103,10 +103,10 @@ pub fn jobs(
     let jobs = Jobs { target, min, store: Store::new(), last_seen: None, subjects: Vec::new(), told: None };
     let observer = (jobs, updates, VecDeque::new());
     stream::unfold(observer, |(mut jobs, mut updates, mut steps)| async {
-        if jobs.told == Some(Verdict::Ready) {
-            return None;
-        }
         while steps.is_empty() {
+            if jobs.told == Some(Verdict::Ready) {
+                return None;
+            }
             steps.extend(jobs.take(updates.next().await?));
         }
         let step = steps.pop_front()?;
