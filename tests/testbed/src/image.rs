@@ -16,6 +16,9 @@ use crate::{machine, programs::sha256};
 /// What pods' network namespaces are held by; containerd is told this name.
 pub const PAUSE: &str = "docker.io/library/pause:testbed";
 
+/// The product's image, however it was made.
+pub const PRODUCT: &str = "docker.io/library/k8s-wait-for:dev";
+
 /// A file of an image.
 enum Entry {
     File(Vec<u8>),
@@ -57,8 +60,7 @@ fn product_image(binary: Vec<u8>) -> Image {
         ("k8s-wait-for".to_owned(), 0o755, Entry::File(binary)),
         ("wait_for.sh".to_owned(), 0o777, Entry::Link("/k8s-wait-for".to_owned())),
     ];
-    let name = "docker.io/library/k8s-wait-for:dev";
-    Image { name, user: "65532:65532", entrypoint: &["/k8s-wait-for"], command: &[], entries }
+    Image { name: PRODUCT, user: "65532:65532", entrypoint: &["/k8s-wait-for"], command: &[], entries }
 }
 
 /// The system's busybox under the name that manifests use: which version it is makes no difference to them.

@@ -72,6 +72,13 @@ impl Node<'_> {
             let error = String::from_utf8_lossy(&output.stderr);
             ensure!(output.status.success(), "import {}: {}", tar.display(), error.trim_end());
         }
+        let names = self.ctr().args(["images", "list", "--quiet"]).output().context("start ctr")?.stdout;
+        let names = String::from_utf8_lossy(&names);
+        ensure!(
+            names.lines().any(|name| name == image::PRODUCT),
+            "IMAGE_TAR holds no {}; the node has\n{names}",
+            image::PRODUCT
+        );
         Ok(())
     }
 
