@@ -3,7 +3,7 @@
 //! Here is what a verdict alone cannot know: that a Job was ready once, what a deletion means, how long a set has been
 //! unchanged, and which pods stand behind a Service. Streams in, stream out; nothing is requested or printed here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use futures::stream::{self, LocalBoxStream, StreamExt};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::client::Failure;
 use crate::evaluate;
 use crate::evaluate::count;
-use crate::evaluate::pod::{counted, is_ready, ready_since};
+use crate::evaluate::pod::{State, ready_since, state};
 use crate::evaluate::service::Backing;
 use crate::object::{EndpointSlice, Job, Object, Pod, Service};
 use crate::settle::Settling;
@@ -56,15 +56,18 @@ struct Store<T> {
     /// the server's clock at the last list
     date: Timestamp,
     looked: bool,
+    /// requests fail at present
+    failing: bool,
 }
 
 impl<T: Object> Store<T> {
     fn new() -> Self {
-        Self { objects: BTreeMap::new(), date: Timestamp::UNIX_EPOCH, looked: false }
+        Self { objects: BTreeMap::new(), date: Timestamp::UNIX_EPOCH, looked: false, failing: false }
     }
 
     /// Takes an update in; what is none of the objects comes back.
     fn take(&mut self, update: Update<T>) -> Option<Step> {
+        self.failing = matches!(update, Update::Failed(_));
         match update {
             Update::Listed(objects, date) => {
                 self.objects = objects.into_iter().map(|object| (key(&object), object)).collect();
@@ -223,15 +226,18 @@ fn rest(target: &Target, demands: &Demands) -> Duration {
     if every && grows { demands.settle } else { Duration::ZERO }
 }
 
-/// What makes two sets of pods differ for the wait.
-type Shape = BTreeSet<(String, bool)>;
+/// The pods that count and what each is, by uid: what makes two sets of pods differ for the wait.
+type Shape = BTreeMap<String, State>;
 
-fn shape(pods: &[&Pod]) -> Shape {
-    pods.iter().map(|pod| (pod.metadata.uid.clone(), is_ready(pod))).collect()
+fn shape<'a>(pods: impl IntoIterator<Item = &'a Pod>, own_uid: Option<&str>) -> Shape {
+    let states = pods.into_iter().map(|pod| (pod.metadata.uid.clone(), state(pod, own_uid)));
+    states.filter(|(_, state)| state.counts()).collect()
 }
 
-fn youngest(pods: &[&Pod]) -> Option<Timestamp> {
-    pods.iter().filter_map(|pod| ready_since(pod)).max()
+/// When the last of the pods that count came to what it is; `None` if one does not say.
+fn youngest<'a>(pods: impl IntoIterator<Item = &'a Pod>, own_uid: Option<&str>) -> Option<Timestamp> {
+    let counted = pods.into_iter().filter(|pod| state(pod, own_uid).counts());
+    counted.map(ready_since).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 struct Pods {
@@ -249,10 +255,11 @@ impl Pods {
         }
         let pods = self.store.to_vec();
         let own_uid = self.demands.own_uid.as_deref();
-        let counted = counted(&pods, own_uid);
-        self.settling.saw(shape(&counted), youngest(&counted), self.store.date);
+        let shape = shape(&pods, own_uid);
+        let members = count(shape.len(), "pod");
+        self.settling.saw(shape, youngest(&pods, own_uid), self.store.date);
         let verdict = evaluate::pod::pods(&self.target, self.demands.min, own_uid, &pods);
-        changed(&mut self.told, settled(&self.settling, verdict, counted.len()))
+        changed(&mut self.told, settled(&self.settling, verdict, &members))
     }
 
     fn due(&self) -> Option<Instant> {
@@ -260,18 +267,17 @@ impl Pods {
     }
 }
 
-fn settled(settling: &Settling<Shape>, verdict: Verdict, members: usize) -> Verdict {
+fn settled<S: PartialEq>(settling: &Settling<S>, verdict: Verdict, members: &str) -> Verdict {
     let rested = settling.due().is_some_and(|due| due <= Instant::now());
     if verdict == Verdict::Ready && !rested {
-        let pods = count(members, "pod");
-        let text = format!("{pods} ready, waiting until that has been so for {:?}", settling.rest());
+        let text = format!("{members} ready, waiting until that has been so for {:?}", settling.rest());
         return Verdict::waiting("Settling", text);
     }
     verdict
 }
 
 /// When to look again without an update.
-fn due(settling: &Settling<Shape>, told: Option<&Verdict>) -> Option<Instant> {
+fn due<S: PartialEq>(settling: &Settling<S>, told: Option<&Verdict>) -> Option<Instant> {
     let settles = told.and_then(Verdict::reason).is_some_and(|reason| reason.code == "Settling");
     settling.due().filter(|_| settles)
 }
@@ -303,22 +309,29 @@ pub fn services(
     updates: LocalBoxStream<'static, Update<Service>>,
     open: Open,
 ) -> LocalBoxStream<'static, Step> {
-    let settling = Settling::new(rest(&target, &demands));
-    let services =
-        Services { target, demands, store: Store::new(), backings: BTreeMap::new(), open, settling, told: None };
-    stream::unfold((services, updates), |(mut services, mut updates)| async {
-        loop {
+    let services = Services {
+        settling: Settling::new(rest(&target, &demands)),
+        target,
+        demands,
+        store: Store::new(),
+        backings: BTreeMap::new(),
+        open,
+        troubled: false,
+        told: None,
+    };
+    let observer = (services, updates, VecDeque::new());
+    stream::unfold(observer, |(mut services, mut updates, mut steps)| async {
+        while steps.is_empty() {
             let due = services.due();
             let step = tokio::select! {
                 update = updates.next() => services.take(update?),
                 step = services.next_behind() => step,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => None,
             };
-            let step = step.or_else(|| services.judge());
-            if let Some(step) = step {
-                return Some((step, (services, updates)));
-            }
+            steps.extend(services.advance(step));
         }
+        let step = steps.pop_front()?;
+        Some((step, (services, updates, steps)))
     })
     .boxed_local()
 }
@@ -330,7 +343,10 @@ struct Services {
     /// by the Service's uid
     backings: BTreeMap<String, Watched>,
     open: Open,
-    settling: Settling<Shape>,
+    /// by the uids of the Services, where a selector may come to match more of them, and the pods behind
+    settling: Settling<(Vec<String>, Shape)>,
+    /// an outage has been told and not yet its end
+    troubled: bool,
     told: Option<Verdict>,
 }
 
@@ -370,33 +386,56 @@ impl Services {
         futures::future::select_all(nexts).await.0
     }
 
+    /// A target has one outage, whichever of its streams it is that fails: it is over when none does.
+    fn advance(&mut self, step: Option<Step>) -> Vec<Step> {
+        let failing = self.store.failing || self.backings.values().any(|watched| watched.source.failing());
+        let over = self.troubled && !failing;
+        self.troubled = failing;
+        let step = step.filter(|step| *step != Step::Recovered);
+        step.into_iter().chain(over.then_some(Step::Recovered)).chain(self.judge()).collect()
+    }
+
     fn judge(&mut self) -> Option<Step> {
         if !self.store.looked {
             return None;
         }
+        let backings = self.backings.iter().map(|(uid, watched)| Some((uid.clone(), watched.source.backing()?)));
+        let Some(backings) = backings.collect::<Option<BTreeMap<_, _>>>() else {
+            return self.not_looked();
+        };
         let services = self.store.to_vec();
-        let backings: BTreeMap<String, Backing> =
-            self.backings.iter().filter_map(|(uid, watched)| Some((uid.clone(), watched.source.backing()?))).collect();
         let own_uid = self.demands.own_uid.as_deref();
         let verdict = evaluate::service::services(&self.target, self.demands.min, own_uid, &services, &backings);
-        if backings.len() < self.backings.len() {
-            return changed(&mut self.told, verdict);
-        }
-        let members = self.rest(&backings);
-        changed(&mut self.told, settled(&self.settling, verdict, members))
+        let verdict = self.rested(verdict, &services, &backings);
+        changed(&mut self.told, verdict)
     }
 
-    /// Takes note of the pods behind all Services and counts them. Endpoints say nothing of their age and are one
-    /// object: they need no rest.
-    fn rest(&mut self, backings: &BTreeMap<String, Backing>) -> usize {
-        let pods = backings.values().filter_map(|backing| match backing {
-            Backing::Pods(pods) => Some(pods),
-            Backing::Slices(_) => None,
-        });
-        let pods: Vec<&Pod> = pods.flat_map(|pods| counted(pods, self.demands.own_uid.as_deref())).collect();
+    /// A look is not over before what is behind every Service was looked at, but Ready is not true any more.
+    fn not_looked(&mut self) -> Option<Step> {
+        let was_ready = self.told == Some(Verdict::Ready);
+        let verdict = || Verdict::waiting("NotLookedYet", "another Service is there, what is behind it is looked up");
+        was_ready.then(|| changed(&mut self.told, verdict())).flatten()
+    }
+
+    /// Pods behind a Service come one by one, and so do the Services of a selector. Endpoints that somebody else writes
+    /// say nothing of their age and may come all at once: they need no rest.
+    fn rested(&mut self, verdict: Verdict, services: &[Service], backings: &BTreeMap<String, Backing>) -> Verdict {
+        let own_uid = self.demands.own_uid.as_deref();
+        let pods: Vec<&Pod> = backings.values().flat_map(Backing::pods).collect();
+        let serving = || pods.iter().copied().filter(|pod| state(pod, own_uid).serves());
+        let is_named = self.target.selection.name.is_some();
+        if is_named && pods.is_empty() {
+            return verdict;
+        }
+        let growing = if is_named { &[] } else { services };
+        let uids = growing.iter().map(|service| service.metadata.uid.clone()).collect();
+        let made = growing.iter().map(|service| service.metadata.creation_timestamp.as_ref().map(|time| time.0));
+        let since = serving().map(ready_since).chain(made).collect::<Option<Vec<_>>>();
         let date = self.backings.values().filter_map(|it| it.source.date()).max().unwrap_or(self.store.date);
-        self.settling.saw(shape(&pods), youngest(&pods), date);
-        pods.len()
+        let shape = shape(serving(), own_uid);
+        let members = if is_named { count(shape.len(), "pod") } else { count(services.len(), "service") };
+        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), date);
+        settled(&self.settling, verdict, &members)
     }
 
     fn due(&self) -> Option<Instant> {
@@ -437,6 +476,13 @@ impl Source {
         match self {
             Self::Pods(store, _) => store.looked.then(|| Backing::Pods(store.to_vec())),
             Self::Slices(store, _) => store.looked.then(|| Backing::Slices(store.to_vec())),
+        }
+    }
+
+    fn failing(&self) -> bool {
+        match self {
+            Self::Pods(store, _) => store.failing,
+            Self::Slices(store, _) => store.failing,
         }
     }
 

@@ -7,25 +7,30 @@
 
 use k8s_openapi::api::batch::v1::JobCondition;
 
-use super::{condition, count, described, named};
+use super::{all, condition, count, named, none};
 use crate::object::Job;
-use crate::target::{Mode, Selection, Target};
+use crate::target::{Mode, Target};
 use crate::verdict::Verdict;
 
 /// The verdict over the Jobs of a target; `min` is the least number of Jobs that a selector has to match.
 pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
-    if let Some(name) = &target.selection.name {
-        return match named("job", &target.selection, name, jobs) {
+    let selection = &target.selection;
+    if let Some(name) = &selection.name {
+        return match named("job", selection, name, jobs) {
             Ok(job) => one(target.mode, job),
             Err(verdict) => verdict,
         };
     }
+    if jobs.is_empty() {
+        return none("job", selection);
+    }
     let verdicts: Vec<(&Job, Verdict)> = jobs.iter().map(|job| (job, one(target.mode, job))).collect();
-    all(&target.selection, min, &verdicts)
+    let done = if target.mode == Mode::JobOrFailed { "complete or failed" } else { "complete" };
+    all("job", done, min, &verdicts)
 }
 
 /// The verdict over one Job, first row that matches.
-pub fn one(mode: Mode, job: &Job) -> Verdict {
+fn one(mode: Mode, job: &Job) -> Verdict {
     if is_true(job, "Complete").is_some() {
         return Verdict::Ready;
     }
@@ -33,7 +38,7 @@ pub fn one(mode: Mode, job: &Job) -> Verdict {
         return if mode == Mode::JobOrFailed { Verdict::Ready } else { failed(job, condition) };
     }
     if let Some(condition) = is_true(job, "FailureTarget") {
-        return if mode == Mode::JobOrFailed { ending(condition) } else { failed(job, condition) };
+        return if mode == Mode::JobOrFailed { ending(job, condition) } else { failed(job, condition) };
     }
     waiting(job)
 }
@@ -43,77 +48,84 @@ fn is_true<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
 }
 
 fn failed(job: &Job, condition: &JobCondition) -> Verdict {
-    let code = condition.reason.clone().filter(|reason| !reason.is_empty()).unwrap_or_else(|| "Failed".to_owned());
+    let code = code(condition);
     let message = condition.message.as_deref().unwrap_or_default().trim_end_matches('.');
-    let retries = attempts(job);
+    let attempts = attempts(job);
     let text = match message {
-        "" => format!("the Job has failed: {code}, {retries}"),
-        message => format!("the Job has failed: {code}: {message}, {retries}"),
+        "" => format!("the Job has failed: {code}, {attempts}"),
+        message => format!("the Job has failed: {code}: {message}, {attempts}"),
     };
     Verdict::failed(code, text)
 }
 
+/// A controller of somebody else may leave the reason out.
+fn code(condition: &JobCondition) -> String {
+    condition.reason.clone().filter(|reason| !reason.is_empty()).unwrap_or_else(|| condition.type_.clone())
+}
+
 /// `job-we` waits for the end of the pods, which is when `Failed` follows `FailureTarget`.
-fn ending(condition: &JobCondition) -> Verdict {
-    let why = condition.reason.as_deref().unwrap_or("FailureTarget");
-    Verdict::waiting("FailureTarget", format!("the Job is failing ({why}), its pods are still ending"))
+fn ending(job: &Job, condition: &JobCondition) -> Verdict {
+    let why = code(condition);
+    let text = format!("the Job has failed ({why}), but its pods are still ending, {}", progress(job));
+    Verdict::waiting("PodsEnding", text)
 }
 
 fn waiting(job: &Job) -> Verdict {
-    if job.spec.suspend || is_true(job, "Suspended").is_some() {
-        return Verdict::waiting("Suspended", "the Job is suspended");
-    }
-    if job.spec.parallelism == Some(0) {
-        return Verdict::waiting("ParallelismZero", "the Job has parallelism 0: it can never finish so");
-    }
-    let progress = progress(job);
-    if is_true(job, "SuccessCriteriaMet").is_some() {
-        return Verdict::waiting("PodsEnding", format!("the Job has succeeded, its pods are still ending, {progress}"));
-    }
-    match (job.status.active.unwrap_or(0), job.status.failed.unwrap_or(0)) {
-        (0, 0) if job.status.start_time.is_none() => Verdict::waiting("NotStarted", "the Job has no pod yet"),
-        (0, 1..) => Verdict::waiting("BackOff", format!("the Job will be retried, {progress}")),
-        _ => Verdict::waiting("Running", format!("the Job is running, {progress}")),
+    let (code, state) = state(job);
+    Verdict::waiting(code, format!("{state}, {}", progress(job)))
+}
+
+fn state(job: &Job) -> (&'static str, String) {
+    let (active, failed) = (job.status.active.unwrap_or(0), job.status.failed.unwrap_or(0));
+    let (code, state) = match job {
+        // Its pods are deleted with it, or left to themselves: nothing makes it complete any more.
+        _ if job.metadata.deletion_timestamp.is_some() => ("BeingDeleted", "the Job is being deleted"),
+        _ if job.spec.suspend => ("Suspended", "the Job is suspended"),
+        _ if job.spec.parallelism == Some(0) => {
+            ("ParallelismZero", "the Job has parallelism 0 and can never finish so")
+        }
+        _ if is_true(job, "SuccessCriteriaMet").is_some() => {
+            ("PodsEnding", "the Job has succeeded, but its pods are still ending")
+        }
+        _ if job.status.start_time.is_none() => return ("NotStarted", not_started(job)),
+        _ if active == 0 && failed > 0 => ("BackOff", "the Job will be retried"),
+        _ if active == 0 => ("NoPods", "the Job has no active pod"),
+        _ => ("Running", "the Job is running"),
+    };
+    (code, state.to_owned())
+}
+
+/// Where `managedBy` names another controller, the Job waits for that one.
+fn not_started(job: &Job) -> String {
+    match job.spec.managed_by.as_deref() {
+        None | Some("kubernetes.io/job-controller") => "the Job has not been started yet".to_owned(),
+        Some(controller) => format!("the Job has not been started yet by {controller}"),
     }
 }
 
-/// `1 pod active, 0 of 1 succeeded, 2 failed of at most 6 retries`
+/// `1 pod active, 0 of 1 succeeded, 2 failed (backoffLimit 6)`
 fn progress(job: &Job) -> String {
-    let active = usize::try_from(job.status.active.unwrap_or(0)).unwrap_or(0);
-    let succeeded = job.status.succeeded.unwrap_or(0);
+    let number = |status: Option<i32>| usize::try_from(status.unwrap_or(0)).unwrap_or(0);
+    let active = count(number(job.status.active), "pod");
+    let ending = match number(job.status.terminating) {
+        0 => String::new(),
+        ending => format!(", {ending} ending"),
+    };
+    let succeeded = number(job.status.succeeded);
     // Without completions (a work queue), one success ends it: <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
     let completions = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
-    format!("{} active, {succeeded}{completions} succeeded, {}", count(active, "pod"), attempts(job))
+    format!("{active} active{ending}, {succeeded}{completions} succeeded, {}", attempts(job))
 }
 
+/// `2 failed (backoffLimit 6)`, `2 failed (for good: index 1,3)`
 fn attempts(job: &Job) -> String {
     let failed = job.status.failed.unwrap_or(0);
+    if let Some(indexes) = job.status.failed_indexes.as_deref().filter(|indexes| !indexes.is_empty()) {
+        return format!("{failed} failed (for good: index {indexes})");
+    }
     // The API server fills in 6, or i32::MAX where backoffLimitPerIndex is used: no limit worth naming.
     match job.spec.backoff_limit {
         Some(limit) if limit < i32::MAX => format!("{failed} failed (backoffLimit {limit})"),
         _ => format!("{failed} failed"),
     }
-}
-
-/// A selector needs at least one Job and all of them.
-fn all(selection: &Selection, min: usize, verdicts: &[(&Job, Verdict)]) -> Verdict {
-    let named = |job: &Job, text: &str| format!("job {}: {text}", job.metadata.name);
-    for (job, verdict) in verdicts {
-        if let Verdict::Failed(reason) = verdict {
-            return Verdict::failed(reason.code.clone(), named(job, &reason.text));
-        }
-    }
-    if verdicts.is_empty() {
-        return Verdict::waiting("NotFound", format!("no job matches {}", described(selection)));
-    }
-    let ready = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Ready).count();
-    let unmet = verdicts.iter().find_map(|(job, verdict)| Some((job, verdict.reason()?)));
-    if let Some((job, reason)) = unmet {
-        let text = format!("{ready} of {} complete; {}", count(verdicts.len(), "job"), named(job, &reason.text));
-        return Verdict::waiting(reason.code.clone(), text);
-    }
-    if ready < min {
-        return Verdict::waiting("TooFew", format!("{} complete, at least {min} needed", count(ready, "job")));
-    }
-    Verdict::Ready
 }

@@ -2,10 +2,13 @@
 //!
 //! Each rule returns at the first unmet requirement with a machine-readable reason and a sentence with numbers.
 //! Whether a verdict has to settle, and what a deletion means, is decided where time is known (`observe`).
+//! `table` evaluates the objects of a real API server: tests/fixtures/verdicts.
 
 pub mod job;
 pub mod pod;
 pub mod service;
+#[cfg(test)]
+mod table;
 
 use crate::object::Object;
 use crate::target::Selection;
@@ -35,11 +38,43 @@ fn named<'a, T: Object>(kind: &str, selection: &Selection, name: &str, objects: 
     }
 }
 
-/// What a selection is called in a sentence: `app=db`, `in the namespace` for every object.
-fn described(selection: &Selection) -> String {
+/// The verdict where a selector matches nothing.
+fn none(kind: &str, selection: &Selection) -> Verdict {
+    let text =
+        described(selection).map_or_else(|| format!("there is no {kind}"), |it| format!("no {kind} matches {it}"));
+    Verdict::waiting("NotFound", text)
+}
+
+/// What a selector is called in a sentence; `None` for every object.
+fn described(selection: &Selection) -> Option<String> {
     let labels = selection.labels.as_ref().map(ToString::to_string);
     let parts: Vec<String> = labels.into_iter().chain(selection.fields.clone()).collect();
-    if parts.is_empty() { "the namespace".to_owned() } else { parts.join(" and ") }
+    (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+/// The verdict over the objects of a selector by the verdicts of each: at least one and `min`, and all of them ready,
+/// which they call `done`.
+fn all<T: Object>(kind: &str, done: &str, min: usize, verdicts: &[(&T, Verdict)]) -> Verdict {
+    let named = |object: &T, text: &str| format!("{kind} {}: {text}", object.metadata().name);
+    for (object, verdict) in verdicts {
+        if let Verdict::Failed(reason) = verdict {
+            return Verdict::failed(reason.code.clone(), named(object, &reason.text));
+        }
+    }
+    let ready = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Ready).count();
+    if let Some((object, reason)) = verdicts.iter().find_map(|(object, verdict)| Some((object, verdict.reason()?))) {
+        let text = format!("{ready} of {} {done}; {}", count(verdicts.len(), kind), named(object, &reason.text));
+        return Verdict::waiting(reason.code.clone(), text);
+    }
+    enough(kind, done, ready, min)
+}
+
+/// Ready, if it is `min` objects at least.
+fn enough(kind: &str, done: &str, ready: usize, min: usize) -> Verdict {
+    if ready < min {
+        return Verdict::waiting("TooFew", format!("{} {done}, at least {min} needed", count(ready, kind)));
+    }
+    Verdict::Ready
 }
 
 /// `1 pod`, `2 pods`

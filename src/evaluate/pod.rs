@@ -5,85 +5,57 @@
 //! what it is for. A pod that failed under a controller does not count: it is replaced, or its owner is judged by its
 //! own kind.
 
+use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{condition, count, described, named};
+use super::{condition, count, enough, named, none};
 use crate::object::Pod;
-use crate::target::{Mode, Target};
+use crate::target::{Mode, Selection, Target};
 use crate::verdict::Verdict;
 
-/// The verdict over the pods of a target.
-///
-/// `own_uid` is the pod that this program runs in; it never counts, else a pod would wait for itself. `min` is the
-/// least number of pods that a selector has to match (for `pod-wr`: that have to be ready).
-pub fn pods(target: &Target, min: usize, own_uid: Option<&str>, pods: &[Pod]) -> Verdict {
-    let selection = &target.selection;
-    if let Some(name) = &selection.name {
-        return match named("pod", selection, name, pods) {
-            Ok(pod) => judge(target.mode, 1, &Counted::of(std::slice::from_ref(pod), own_uid), name),
-            Err(verdict) => verdict,
-        };
-    }
-    judge(target.mode, min, &Counted::of(pods, own_uid), &described(selection))
+/// What a pod means for the wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Ready,
+    Succeeded,
+    /// pending or running, and not ready
+    Unready,
+    /// failed, with nobody to replace it
+    Failed,
+    /// failed, with a controller; does not count
+    Replaced,
+    /// does not count
+    Deleting,
+    /// the pod that this program runs in; does not count, else it would wait for itself
+    Itself,
 }
 
-/// Pods sorted by what they mean for the wait.
-#[derive(Default)]
-struct Counted<'a> {
-    ready: Vec<&'a Pod>,
-    succeeded: Vec<&'a Pod>,
-    /// pending or running, not ready
-    unready: Vec<&'a Pod>,
-    /// failed, with nobody to replace them
-    failed: Vec<&'a Pod>,
-    /// failed, with a controller
-    replaced: Vec<&'a Pod>,
-    deleting: usize,
-    own: usize,
-}
-
-impl<'a> Counted<'a> {
-    fn of(pods: &'a [Pod], own_uid: Option<&str>) -> Self {
-        let mut counted = Self::default();
-        for pod in pods {
-            counted.add(pod, own_uid);
-        }
-        counted
+impl State {
+    /// Whether such a pod is one of those that have to be ready.
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Ready | Self::Succeeded | Self::Unready | Self::Failed)
     }
 
-    fn add(&mut self, pod: &'a Pod, own_uid: Option<&str>) {
-        if own_uid.is_some_and(|own| own == pod.metadata.uid) {
-            self.own += 1;
-        } else if pod.metadata.deletion_timestamp.is_some() {
-            self.deleting += 1;
-        } else {
-            self.class(pod).push(pod);
-        }
-    }
-
-    fn class(&mut self, pod: &Pod) -> &mut Vec<&'a Pod> {
-        match pod.status.phase.as_deref() {
-            Some("Succeeded") => &mut self.succeeded,
-            Some("Failed") if pod.metadata.controller().is_some() => &mut self.replaced,
-            Some("Failed") => &mut self.failed,
-            _ if is_ready(pod) => &mut self.ready,
-            _ => &mut self.unready,
-        }
-    }
-
-    fn total(&self) -> usize {
-        self.ready.len() + self.succeeded.len() + self.unready.len() + self.failed.len()
+    /// Whether such a pod answers behind a Service, or is to.
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Unready)
     }
 }
 
-/// The pods that count, in whatever state.
-pub fn counted<'a>(pods: &'a [Pod], own_uid: Option<&str>) -> Vec<&'a Pod> {
-    let Counted { ready, succeeded, unready, failed, .. } = Counted::of(pods, own_uid);
-    [ready, succeeded, unready, failed].concat()
+/// The pod's state; `own_uid` is the pod that this program runs in.
+pub fn state(pod: &Pod, own_uid: Option<&str>) -> State {
+    match pod.status.phase.as_deref() {
+        _ if own_uid == Some(&pod.metadata.uid) => State::Itself,
+        _ if pod.metadata.deletion_timestamp.is_some() => State::Deleting,
+        Some("Succeeded") => State::Succeeded,
+        Some("Failed") if pod.metadata.controller().is_some() => State::Replaced,
+        Some("Failed") => State::Failed,
+        _ if is_ready(pod) => State::Ready,
+        _ => State::Unready,
+    }
 }
 
-/// Condition Ready is True.
-pub fn is_ready(pod: &Pod) -> bool {
+fn is_ready(pod: &Pod) -> bool {
     condition!(pod.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
@@ -92,81 +64,143 @@ pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
     condition!(pod.status.conditions, "Ready")?.last_transition_time.as_ref().map(|time| time.0)
 }
 
-fn judge(mode: Mode, min: usize, counted: &Counted, what: &str) -> Verdict {
-    if counted.total() == 0 {
-        return nothing_counts(counted, what);
-    }
-    match mode {
-        Mode::AnyPod => any(min, counted),
-        Mode::PodOrFailed => every(min, counted, counted.failed.len()),
-        _ => match counted.failed.first() {
-            Some(pod) => failed(pod),
-            None => every(min, counted, 0),
-        },
+/// The verdict over the pods of a target. `min` is the least number of pods that a selector has to match (for `pod-wr`:
+/// that have to be ready).
+pub fn pods(target: &Target, min: usize, own_uid: Option<&str>, pods: &[Pod]) -> Verdict {
+    let selection = &target.selection;
+    let Some(name) = &selection.name else {
+        return judge(target, min, &Sorted::new(pods, own_uid));
+    };
+    match named("pod", selection, name, pods) {
+        Ok(pod) => judge(target, 1, &Sorted::new([pod], own_uid)),
+        Err(verdict) => verdict,
     }
 }
 
-fn every(min: usize, counted: &Counted, ended: usize) -> Verdict {
-    let done = counted.ready.len() + counted.succeeded.len() + ended;
-    if let Some(pod) = counted.unready.first() {
-        let text = format!("{done} of {} ready; {}", count(counted.total(), "pod"), unready(pod));
-        return Verdict::waiting("PodsNotReady", text);
+/// Pods by what they mean for the wait.
+pub struct Sorted<'a>(Vec<(State, &'a Pod)>);
+
+impl<'a> Sorted<'a> {
+    pub fn new(pods: impl IntoIterator<Item = &'a Pod>, own_uid: Option<&str>) -> Self {
+        Self(pods.into_iter().map(|pod| (state(pod, own_uid), pod)).collect())
     }
-    enough(done, min)
+
+    pub fn number(&self, wanted: State) -> usize {
+        self.0.iter().filter(|(state, _)| *state == wanted).count()
+    }
+
+    pub fn first(&self, wanted: State) -> Option<&'a Pod> {
+        self.0.iter().find(|(state, _)| *state == wanted).map(|(_, pod)| *pod)
+    }
+
+    fn counted(&self) -> usize {
+        self.0.iter().filter(|(state, _)| state.counts()).count()
+    }
 }
 
-fn any(min: usize, counted: &Counted) -> Verdict {
-    let ready = counted.ready.len();
-    if ready >= min.max(1) {
+fn judge(target: &Target, min: usize, pods: &Sorted) -> Verdict {
+    if pods.counted() == 0 {
+        return nothing_counts(&target.selection, pods);
+    }
+    match (target.mode, pods.first(State::Failed)) {
+        (Mode::AnyPod, _) => any(min, pods),
+        (Mode::PodOrFailed, _) => every(&[State::Ready, State::Succeeded, State::Failed], "ready or failed", min, pods),
+        (_, Some(pod)) => failed(pod),
+        (_, None) => every(&[State::Ready, State::Succeeded], "ready", min, pods),
+    }
+}
+
+fn every(ended: &[State], done: &str, min: usize, pods: &Sorted) -> Verdict {
+    let ready = ended.iter().map(|state| pods.number(*state)).sum();
+    not_ready(ready, done, pods).unwrap_or_else(|| enough("pod", done, ready, min))
+}
+
+fn any(min: usize, pods: &Sorted) -> Verdict {
+    let ready = pods.number(State::Ready);
+    if ready >= min {
         return Verdict::Ready;
     }
-    if let Some(pod) = counted.unready.first() {
-        let text = format!("{ready} of {} ready; {}", count(counted.total(), "pod"), unready(pod));
-        return Verdict::waiting("PodsNotReady", text);
+    if let Some(verdict) = not_ready(ready, "ready", pods) {
+        return verdict;
     }
-    match counted.failed.first() {
-        Some(pod) if ready + counted.succeeded.len() == 0 => failed(pod),
-        _ => enough(ready + counted.succeeded.len(), min),
+    let ready = ready + pods.number(State::Succeeded);
+    match pods.first(State::Failed) {
+        Some(pod) if ready == 0 => failed(pod),
+        _ => enough("pod", "ready", ready, min),
     }
 }
 
-fn enough(ready: usize, min: usize) -> Verdict {
-    if ready < min {
-        return Verdict::waiting("TooFew", format!("{} ready, at least {min} needed", count(ready, "pod")));
-    }
-    Verdict::Ready
+fn not_ready(ready: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
+    let pod = pods.first(State::Unready)?;
+    let text = format!("{ready} of {} {done}; {}", count(pods.counted(), "pod"), unready(pod));
+    Some(Verdict::waiting("PodsNotReady", text))
 }
 
-fn nothing_counts(counted: &Counted, what: &str) -> Verdict {
-    if let Some(pod) = counted.replaced.first()
+fn nothing_counts(selection: &Selection, pods: &Sorted) -> Verdict {
+    if let Some(pod) = pods.first(State::Replaced)
         && let Some(owner) = pod.metadata.controller()
     {
         let owner = format!("{}/{}", owner.kind.to_lowercase(), owner.name);
         let text = format!("pod {} has failed and is owned by {owner}: wait for that", pod.metadata.name);
         return Verdict::waiting("OwnedPodFailed", text);
     }
-    if counted.deleting > 0 {
-        return Verdict::waiting("BeingDeleted", format!("{} being deleted", count(counted.deleting, "pod")));
+    if let Some(pod) = pods.first(State::Deleting) {
+        let text = format!("pod {} is being deleted, and there is no other", pod.metadata.name);
+        return Verdict::waiting("BeingDeleted", text);
     }
-    if counted.own > 0 {
-        return Verdict::waiting("OnlyItself", format!("only this very pod matches {what}, and it does not count"));
+    match pods.first(State::Itself) {
+        Some(_) => Verdict::waiting("OnlyItself", "a pod cannot wait for itself, and no other matches"),
+        None => none("pod", selection),
     }
-    Verdict::waiting("NotFound", format!("no pod matches {what}"))
 }
 
 fn failed(pod: &Pod) -> Verdict {
-    let reason = pod.status.reason.clone().unwrap_or_else(|| "PodFailed".to_owned());
-    let message = pod.status.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
-    let text = format!("pod {} has failed ({reason}{message}) and nothing replaces it", pod.metadata.name);
-    Verdict::failed(reason, text)
+    let reason = pod.status.reason.as_deref().filter(|reason| !reason.is_empty());
+    let why = match (reason, &pod.status.message) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {}", message.trim_end_matches(['.', ' ']))),
+        (Some(reason), None) => Some(reason.to_owned()),
+        // The kubelet gives a reason only where it acted itself: an eviction, a shutdown.
+        (None, _) => containers(&pod.status).find_map(ended_badly),
+    };
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    let text = format!("pod {} has failed{why} and nothing replaces it", pod.metadata.name);
+    Verdict::failed(reason.unwrap_or("PodFailed").to_owned(), text)
 }
 
-/// `pod db-0 is Pending`, `pod db-0 is Running, not ready: containers with unready status: [db]`
-fn unready(pod: &Pod) -> String {
+/// `pod db-0 is Pending, not ready: container db: ImagePullBackOff`
+pub fn unready(pod: &Pod) -> String {
     let phase = pod.status.phase.as_deref().unwrap_or("Pending");
-    let scheduled = condition!(pod.status.conditions, "PodScheduled").filter(|it| it.status == "False");
-    let ready = condition!(pod.status.conditions, "Ready");
-    let message = scheduled.or(ready).and_then(|condition| condition.message.as_deref());
-    let detail = message.map(|message| format!(": {}", message.trim_end_matches('.'))).unwrap_or_default();
-    format!("pod {} is {phase}, not ready{detail}", pod.metadata.name)
+    let stuck = || containers(&pod.status).find_map(stuck);
+    // In the order in which a pod gets through them.
+    let why = unmet(&pod.status, "PodScheduled").or_else(stuck);
+    let why = why.or_else(|| unmet(&pod.status, "Initialized")).or_else(|| unmet(&pod.status, "Ready"));
+    let why = why.map_or_else(String::new, |why| format!(": {}", why.trim_end_matches('.')));
+    format!("pod {} is {phase}, not ready{why}", pod.metadata.name)
+}
+
+/// What a condition that is not True says of it.
+fn unmet(status: &PodStatus, kind: &str) -> Option<String> {
+    let condition = condition!(status.conditions, kind).filter(|condition| condition.status != "True")?;
+    condition.message.clone().filter(|message| !message.is_empty())
+}
+
+fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
+    status.init_container_statuses.iter().chain(&status.container_statuses).flatten()
+}
+
+/// A container that waits for something else than its turn.
+fn stuck(container: &ContainerStatus) -> Option<String> {
+    let reason = container.state.as_ref()?.waiting.as_ref()?.reason.as_deref()?;
+    let restarts = match container.restart_count {
+        0 => String::new(),
+        restarts => format!(" after {}", count(usize::try_from(restarts).ok()?, "restart")),
+    };
+    let in_turn = matches!(reason, "ContainerCreating" | "PodInitializing");
+    (!in_turn).then(|| format!("container {}: {reason}{restarts}", container.name))
+}
+
+fn ended_badly(container: &ContainerStatus) -> Option<String> {
+    let end = container.state.as_ref()?.terminated.as_ref().filter(|end| end.exit_code != 0)?;
+    let reason = end.reason.as_deref().unwrap_or("Error");
+    Some(format!("container {}: {reason}, exit code {}", container.name, end.exit_code))
 }

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::pod::is_ready;
-use super::{count, described, named};
+use super::pod::{Sorted, State, unready};
+use super::{all, count, named, none};
 use crate::object::{EndpointSlice, Pod, Service};
 use crate::target::{Mode, Target};
 use crate::verdict::Verdict;
 
-/// What stands behind one Service; `None` while it has not been looked at.
+/// What stands behind one Service.
 #[derive(Debug, Clone)]
 pub enum Backing {
     /// the pods that its selector matches
@@ -21,7 +21,18 @@ pub enum Backing {
     Slices(Vec<EndpointSlice>),
 }
 
-/// The verdict over the Services of a target and what is behind each, by the Service's uid.
+impl Backing {
+    /// The pods, if it is pods.
+    pub fn pods(&self) -> &[Pod] {
+        match self {
+            Self::Pods(pods) => pods,
+            Self::Slices(_) => &[],
+        }
+    }
+}
+
+/// The verdict over the Services of a target and what is behind each, by the Service's uid; `min` is the least number of
+/// Services that a selector has to match.
 pub fn services(
     target: &Target,
     min: usize,
@@ -29,54 +40,52 @@ pub fn services(
     services: &[Service],
     backings: &BTreeMap<String, Backing>,
 ) -> Verdict {
-    let judge = |service: &Service| one(target.mode, min, own_uid, service, backings.get(&service.metadata.uid));
-    if let Some(name) = &target.selection.name {
-        return named("service", &target.selection, name, services).map_or_else(|verdict| verdict, judge);
+    let selection = &target.selection;
+    let judge = |service: &Service| one(target.mode, own_uid, service, backings.get(&service.metadata.uid));
+    if let Some(name) = &selection.name {
+        return named("service", selection, name, services).map_or_else(|verdict| verdict, judge);
     }
     if services.is_empty() {
-        return Verdict::waiting("NotFound", format!("no service matches {}", described(&target.selection)));
+        return none("service", selection);
     }
-    let unmet = services.iter().map(judge).find(|verdict| *verdict != Verdict::Ready);
-    unmet.unwrap_or(Verdict::Ready)
+    let verdicts: Vec<(&Service, Verdict)> = services.iter().map(|service| (service, judge(service))).collect();
+    all("service", "ready", min, &verdicts)
 }
 
-fn one(mode: Mode, min: usize, own_uid: Option<&str>, service: &Service, backing: Option<&Backing>) -> Verdict {
-    let name = &service.metadata.name;
-    if service.spec.r#type == "ExternalName" {
-        return Verdict::Ready;
+fn one(mode: Mode, own_uid: Option<&str>, service: &Service, backing: Option<&Backing>) -> Verdict {
+    match backing {
+        // A name elsewhere: nothing of it is in this cluster.
+        _ if service.spec.r#type == "ExternalName" => Verdict::Ready,
+        Some(Backing::Slices(slices)) => endpoints(slices),
+        Some(Backing::Pods(pods)) => by_pods(mode, &Sorted::new(pods, own_uid)),
+        None => by_pods(mode, &Sorted::new([], own_uid)),
     }
-    let (ready, total) = match backing {
-        None => return Verdict::waiting("NotLookedYet", format!("what is behind service {name} is being looked up")),
-        Some(Backing::Pods(pods)) => count_pods(own_uid, pods),
-        Some(Backing::Slices(slices)) => count_endpoints(slices),
-    };
-    let needs_all = mode == Mode::Service && matches!(backing, Some(Backing::Pods(_)));
-    if total == 0 {
-        return Verdict::waiting("NoEndpoints", format!("nothing is behind service {name}"));
-    }
-    if ready == 0 || (needs_all && ready < total) {
-        let text = format!("{ready} of {} behind service {name} ready", count(total, "endpoint"));
-        return Verdict::waiting("EndpointsNotReady", text);
-    }
-    if ready < min {
-        let text = format!("{} behind service {name} ready, at least {min} needed", count(ready, "endpoint"));
-        return Verdict::waiting("TooFew", text);
-    }
-    Verdict::Ready
 }
 
-/// Ready and all of the pods that are neither ended nor leaving nor this very one.
-fn count_pods(own_uid: Option<&str>, pods: &[Pod]) -> (usize, usize) {
-    let ended = |pod: &Pod| matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
-    let own = |pod: &Pod| own_uid.is_some_and(|own| own == pod.metadata.uid);
-    let counts = |pod: &&Pod| !ended(pod) && pod.metadata.deletion_timestamp.is_none() && !own(pod);
-    let counted = pods.iter().filter(counts);
-    (counted.clone().filter(|pod| is_ready(pod)).count(), counted.count())
+/// Only pods that may still serve: neither ended nor leaving, nor this very one.
+fn by_pods(mode: Mode, pods: &Sorted) -> Verdict {
+    let ready = pods.number(State::Ready);
+    let total = ready + pods.number(State::Unready);
+    match pods.first(State::Unready) {
+        _ if total == 0 => Verdict::waiting("NoPods", "no pod is behind the Service"),
+        Some(pod) if ready == 0 || mode == Mode::Service => {
+            let text = format!("{ready} of {} behind the Service ready; {}", count(total, "pod"), unready(pod));
+            Verdict::waiting("PodsNotReady", text)
+        }
+        _ => Verdict::Ready,
+    }
 }
 
 /// A missing `ready` means ready: <https://kubernetes.io/docs/reference/kubernetes-api/discovery/endpoint-slice-v1/>.
-fn count_endpoints(slices: &[EndpointSlice]) -> (usize, usize) {
+fn endpoints(slices: &[EndpointSlice]) -> Verdict {
     let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
     let ready = endpoints.clone().filter(|endpoint| endpoint.conditions.ready.unwrap_or(true)).count();
-    (ready, endpoints.count())
+    match (ready, endpoints.count()) {
+        (0, 0) => Verdict::waiting("NoEndpoints", "the Service has no selector and no endpoint"),
+        (0, total) => {
+            let text = format!("0 of {} of the Service ready", count(total, "endpoint"));
+            Verdict::waiting("EndpointsNotReady", text)
+        }
+        _ => Verdict::Ready,
+    }
 }

@@ -42,10 +42,21 @@ struct Case {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum Step {
     Apply(Value),
-    Patch { to: String, with: Value },
-    Status { to: String, with: Value },
+    /// Creates it and keeps the server's answer, for what no controller has seen yet.
+    Post(Value),
+    Patch {
+        to: String,
+        with: Value,
+    },
+    Status {
+        to: String,
+        with: Value,
+    },
     Delete(String),
-    Until { of: String, has: Value },
+    Until {
+        of: String,
+        has: Value,
+    },
 }
 
 /// Plays the cases whose path contains `filter` and writes what they came to.
@@ -108,32 +119,43 @@ fn capture_one(cluster: &Cluster, file: &Path) -> Result<()> {
     let document: Value = serde_saphyr::from_str(by_hand)?;
     let case: Case = serde_json::from_value(document)?;
     let namespace = Namespace::create(cluster, &file.file_stem().unwrap_or_default().to_string_lossy());
-    case.steps.iter().for_each(|step| play(&namespace, step));
-    let objects: Vec<Value> = case.keep.iter().flat_map(|kind| namespace.list(kind, "")).map(trimmed).collect();
+    let mut objects = Vec::new();
+    for step in &case.steps {
+        objects.extend(play(&namespace, step)?);
+    }
+    // One by one: the items of a list do not say what they are.
+    let kept = case.keep.iter().flat_map(|kind| names(kind, &namespace.list(kind, "")));
+    objects.extend(kept.map(|path| namespace.get(&path)));
+    let objects: Vec<Value> = objects.into_iter().map(trimmed).collect();
     fs::write(file, format!("{by_hand}{CAPTURED}{}", serde_saphyr::to_string(&objects)?))?;
     machine::progress(&format!("captured {}", name(file)));
     Ok(())
 }
 
-fn play(namespace: &Namespace, step: &Step) {
+/// Answers the object that the step keeps, if it does.
+fn play(namespace: &Namespace, step: &Step) -> Result<Option<Value>> {
     match step {
         Step::Apply(object) => namespace.apply_object(object),
+        Step::Post(object) => return post(namespace, "fieldManager=testbed", object).map(Some),
         Step::Patch { to, with } => paths(namespace, to).iter().for_each(|path| namespace.patch(path, with)),
         Step::Status { to, with } => paths(namespace, to).iter().for_each(|path| namespace.write_status(path, with)),
         Step::Delete(path) => paths(namespace, path).iter().for_each(|path| namespace.delete(path)),
-        Step::Until { of, has } => {
-            namespace.eventually(&format!("{of} has {has}"), || {
-                let objects = find(namespace, of);
-                objects.iter().any(|object| contains(object, has)).then_some(())
-            });
-        }
+        Step::Until { of, has } => namespace.eventually(&format!("{of} has {has}"), || {
+            let objects = find(namespace, of);
+            objects.iter().any(|object| contains(object, has)).then_some(())
+        }),
     }
+    Ok(None)
 }
 
 /// What a step speaks of; what a controller is still to make is waited for.
 fn paths(namespace: &Namespace, of: &str) -> Vec<String> {
     let kind = of.split([' ', '/']).next().unwrap_or_default();
     let objects = namespace.eventually(of, || Some(find(namespace, of)).filter(|objects| !objects.is_empty()));
+    names(kind, &objects)
+}
+
+fn names(kind: &str, objects: &[Value]) -> Vec<String> {
     objects.iter().filter_map(|object| Some(format!("{kind}/{}", object["metadata"]["name"].as_str()?))).collect()
 }
 
@@ -175,24 +197,28 @@ fn trimmed(mut object: Value) -> Value {
 /// # Errors
 /// The server's refusal, or an object that lacks its kind.
 pub fn post_back(namespace: &Namespace, captured: &Value) -> Result<()> {
-    let resource = resource(captured)?;
-    let url = DynamicObject::url_path(&resource, Some(namespace.name()));
     let dry_run = "dryRun=All&fieldValidation=Strict";
-    let create = |query: &str, object: &Value| send(namespace, Request::post(format!("{url}?{query}")), object);
-    create(dry_run, &creatable(captured)).context("create it")?;
+    post(namespace, dry_run, &creatable(captured)).context("create it")?;
     let Some(status) = captured.get("status") else { return Ok(()) };
-    let made = create("fieldManager=testbed", &left_alone(captured)).context("create one like it")?;
+    let made = post(namespace, "fieldManager=testbed", &left_alone(captured)).context("create one like it")?;
     let name = made["metadata"]["name"].as_str().unwrap_or_default();
-    let update =
-        Request::patch(format!("{url}/{name}/status?{dry_run}")).header(CONTENT_TYPE, "application/merge-patch+json");
+    let update = Request::patch(format!("{}/{name}/status?{dry_run}", url(namespace, captured)?))
+        .header(CONTENT_TYPE, "application/merge-patch+json");
     send(namespace, update, &json!({"status": status})).context("write its status").map(drop)
 }
 
-fn resource(object: &Value) -> Result<ApiResource> {
+fn post(namespace: &Namespace, query: &str, object: &Value) -> Result<Value> {
+    let request =
+        Request::post(format!("{}?{query}", url(namespace, object)?)).header(CONTENT_TYPE, "application/json");
+    send(namespace, request, object)
+}
+
+fn url(namespace: &Namespace, object: &Value) -> Result<String> {
     let version = object["apiVersion"].as_str().context("an object has an apiVersion")?;
     let kind = object["kind"].as_str().context("an object has a kind")?;
     let (group, version) = version.split_once('/').unwrap_or(("", version));
-    Ok(ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    Ok(DynamicObject::url_path(&resource, Some(namespace.name())))
 }
 
 fn send(namespace: &Namespace, request: http::request::Builder, body: &Value) -> Result<Value> {
@@ -204,7 +230,7 @@ fn send(namespace: &Namespace, request: http::request::Builder, body: &Value) ->
 /// Without what only the server may say: its version, and what ties a Job to its pods.
 fn creatable(captured: &Value) -> Value {
     let mut object = captured.clone();
-    remove(&mut object["metadata"], &["resourceVersion", "uid", "creationTimestamp", "namespace", "generation"]);
+    remove(&mut object["metadata"], &["resourceVersion", "namespace"]);
     if object["kind"] == "Job" {
         remove(&mut object["spec"], &["selector"]);
         let made = ["controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"];
@@ -232,5 +258,7 @@ fn left_alone(captured: &Value) -> Value {
 fn remove(map: &mut Value, keys: &[&str]) {
     let mut nothing = Map::new();
     let map = map.as_object_mut().unwrap_or(&mut nothing);
-    keys.iter().for_each(|key| drop(map.remove(*key)));
+    for key in keys {
+        map.remove(*key);
+    }
 }

@@ -36,6 +36,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("service", "v1", "Service"),
     ("event", "v1", "Event"),
     ("configmap", "v1", "ConfigMap"),
+    ("resourcequota", "v1", "ResourceQuota"),
     ("secret", "v1", "Secret"),
     ("serviceaccount", "v1", "ServiceAccount"),
     ("endpoints", "v1", "Endpoints"),
