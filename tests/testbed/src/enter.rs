@@ -6,13 +6,14 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs,
-    os::unix::process::ExitStatusExt,
+    fs::{self, File},
+    os::{fd::AsRawFd, unix::process::ExitStatusExt},
     process::{ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use rustix::{
+    io::{FdFlags, fcntl_setfd},
     mount::MountFlags,
     process::{Signal, getpid, set_parent_process_death_signal},
 };
@@ -44,11 +45,19 @@ pub fn enter(identity: &str, environment: &[(&str, OsString)]) -> Result<u8> {
     if !machine::is_root() {
         probe_user_namespace()?;
     }
+    let program = own_program()?;
     let mut command = unshare();
-    command.arg(env::current_exe().context("find the own program")?).args(env::args_os().skip(1));
+    command.arg(format!("/proc/self/fd/{}", program.as_raw_fd())).args(env::args_os().skip(1));
     command.env(MARK, identity).envs(environment.iter().map(|(name, value)| (name, value)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(wait_or_interrupt(command.into()))
+}
+
+/// The running file itself, inherited as it is open: what lies at its path now may be a newer build, or nothing.
+fn own_program() -> Result<File> {
+    let program = File::open("/proc/self/exe").context("open the own program")?;
+    fcntl_setfd(&program, FdFlags::empty()).context("pass the own program on")?;
+    Ok(program)
 }
 
 fn unshare() -> std::process::Command {

@@ -7,6 +7,8 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -156,9 +158,14 @@ pub fn cache_folder() -> Result<PathBuf> {
 /// The file cannot be opened for writing.
 pub fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("open {}", path.display()))?;
-    if file.try_lock().is_err() {
-        progress(&format!("waiting for another process that holds {}", path.display()));
-        file.lock().with_context(|| format!("lock {}", path.display()))?;
+    // Most are held for a moment; only a build is worth a word.
+    for _ in 0..50 {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        thread::sleep(Duration::from_millis(20));
     }
+    progress(&format!("waiting for another process that holds {}", path.display()));
+    file.lock().with_context(|| format!("lock {}", path.display()))?;
     Ok(file)
 }
