@@ -285,5 +285,6 @@ async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>) -> Result
 
 fn refusal(failure: &Failure) -> Option<Finding> {
     let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
-    refused.then(|| Finding::Impossible(format!("the pods of this revision cannot be looked at: {failure}")))
+    let text = || format!("the pods of this revision cannot be looked at without `list` on pods: {failure}");
+    refused.then(|| Finding::Impossible(text()))
 }
