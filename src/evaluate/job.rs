@@ -5,7 +5,7 @@
 //! `FailureTarget` never turns into success. `SuccessCriteriaMet` alone is not the end: a drained migration pod was
 //! seen writing for 6 s after it.
 
-use k8s_openapi::api::batch::v1::JobCondition;
+use k8s_openapi::api::batch::v1::{JobCondition, UncountedTerminatedPods};
 
 use super::{all, condition, count, named, none};
 use crate::object::Job;
@@ -76,7 +76,7 @@ fn waiting(job: &Job) -> Verdict {
 }
 
 fn state(job: &Job) -> (&'static str, String) {
-    let (active, failed) = (job.status.active.unwrap_or(0), job.status.failed.unwrap_or(0));
+    let (active, failed) = (number(job.status.active), failures(job));
     let (code, state) = match job {
         // Its pods are deleted with it, or left to themselves: nothing makes it complete any more.
         _ if job.metadata.deletion_timestamp.is_some() => ("BeingDeleted", "the Job is being deleted"),
@@ -105,13 +105,12 @@ fn not_started(job: &Job) -> String {
 
 /// `1 pod active, 0 of 1 succeeded, 2 failed (backoffLimit 6)`
 fn progress(job: &Job) -> String {
-    let number = |status: Option<i32>| usize::try_from(status.unwrap_or(0)).unwrap_or(0);
     let active = count(number(job.status.active), "pod");
     let ending = match number(job.status.terminating) {
         0 => String::new(),
         ending => format!(", {ending} ending"),
     };
-    let succeeded = number(job.status.succeeded);
+    let succeeded = number(job.status.succeeded) + uncounted(job, |uncounted| &uncounted.succeeded);
     // Without completions (a work queue), one success ends it: <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
     let completions = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
     format!("{active} active{ending}, {succeeded}{completions} succeeded, {}", attempts(job))
@@ -119,7 +118,7 @@ fn progress(job: &Job) -> String {
 
 /// `2 failed (backoffLimit 6)`, `2 failed (for good: index 1,3)`
 fn attempts(job: &Job) -> String {
-    let failed = job.status.failed.unwrap_or(0);
+    let failed = failures(job);
     if let Some(indexes) = job.status.failed_indexes.as_deref().filter(|indexes| !indexes.is_empty()) {
         return format!("{failed} failed (for good: index {indexes})");
     }
@@ -128,4 +127,18 @@ fn attempts(job: &Job) -> String {
         Some(limit) if limit < i32::MAX => format!("{failed} failed (backoffLimit {limit})"),
         _ => format!("{failed} failed"),
     }
+}
+
+/// The pod that used up the last retry is often still uncounted when `FailureTarget` comes.
+fn failures(job: &Job) -> usize {
+    number(job.status.failed) + uncounted(job, |uncounted| &uncounted.failed)
+}
+
+fn number(status: Option<i32>) -> usize {
+    usize::try_from(status.unwrap_or(0)).unwrap_or(0)
+}
+
+/// Pods that have ended and that the controller is about to count.
+fn uncounted(job: &Job, which: fn(&UncountedTerminatedPods) -> &Option<Vec<String>>) -> usize {
+    job.status.uncounted_terminated_pods.as_ref().and_then(|pods| which(pods).as_ref()).map_or(0, Vec::len)
 }
