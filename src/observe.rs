@@ -21,6 +21,9 @@ use crate::target::{Mode, Target};
 use crate::verdict::Verdict;
 use crate::watch::{Update, Way};
 
+#[cfg(test)]
+mod scripts;
+
 /// What a target's observer has to say; only changes are told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -103,7 +106,7 @@ pub fn jobs(
     min: usize,
     updates: LocalBoxStream<'static, Update<Job>>,
 ) -> LocalBoxStream<'static, Step> {
-    let jobs = Jobs { target, min, store: Store::new(), last_seen: None, subjects: Vec::new(), told: None };
+    let jobs = Jobs { target, min, store: Store::new(), last_seen: None, told: None };
     let observer = (jobs, updates, VecDeque::new());
     stream::unfold(observer, |(mut jobs, mut updates, mut steps)| async {
         while steps.is_empty() {
@@ -123,67 +126,60 @@ struct Jobs {
     min: usize,
     store: Store<Job>,
     /// what was known of a Job when it went
-    last_seen: Option<Verdict>,
-    /// the uids of the Jobs that were there last
-    subjects: Vec<String>,
+    last_seen: Option<String>,
     told: Option<Verdict>,
 }
 
 impl Jobs {
     fn take(&mut self, update: Update<Job>) -> Vec<Step> {
-        // A deletion is decided by the object that it carries: with ttlSecondsAfterFinished: 0 it may be the first to
-        // say that the Job is complete.
-        let last_words = match &update {
+        let mut steps = match &update {
             Update::Deleted(job) => self.last_words(job.clone()),
             Update::Listed(..) => self.keep_last_seen(),
-            _ => None,
+            _ => Vec::new(),
         };
         if let Some(step) = self.store.take(update) {
             return vec![step];
         }
-        self.note_subjects();
-        let mut steps = Vec::new();
-        for verdict in last_words.into_iter().chain([self.verdict()]) {
-            // What is kept is kept: nothing takes a Job's Ready back, not even its deletion.
-            if self.told != Some(Verdict::Ready) {
-                steps.extend((verdict == Verdict::Ready).then(|| Step::Subjects(self.subjects.clone())));
-                steps.extend(changed(&mut self.told, verdict));
-            }
-        }
+        let verdict = self.verdict();
+        steps.extend(self.tell(verdict));
         steps
     }
 
-    fn last_words(&mut self, job: Job) -> Option<Verdict> {
+    /// A deletion is decided by the object that it carries: with ttlSecondsAfterFinished: 0 it may be the first to say
+    /// that the Job is complete.
+    fn last_words(&mut self, job: Job) -> Vec<Step> {
         self.store.objects.insert(key(&job), job);
-        self.note_subjects();
         let verdict = self.verdict();
-        self.last_seen = Some(verdict.clone());
-        (!matches!(verdict, Verdict::Waiting(_))).then_some(verdict)
-    }
-
-    fn note_subjects(&mut self) {
-        if !self.store.objects.is_empty() {
-            self.subjects = self.store.objects.values().map(|job| job.metadata.uid.clone()).collect();
-        }
+        self.last_seen = verdict.reason().map(|reason| reason.text.clone());
+        if matches!(verdict, Verdict::Waiting(_)) { Vec::new() } else { self.tell(verdict) }
     }
 
     /// After a gap in the history a Job may be missing without ever having been deleted before our eyes.
-    fn keep_last_seen(&mut self) -> Option<Verdict> {
+    fn keep_last_seen(&mut self) -> Vec<Step> {
         if !self.store.objects.is_empty() {
-            self.last_seen = Some(self.verdict());
+            self.last_seen = self.verdict().reason().map(|reason| reason.text.clone());
         }
-        None
+        Vec::new()
     }
 
     fn verdict(&self) -> Verdict {
         let verdict = evaluate::job::jobs(&self.target, self.min, &self.store.to_vec());
         match (&verdict, &self.last_seen) {
             (Verdict::Waiting(reason), Some(seen)) if reason.code == "NotFound" => {
-                let seen = seen.reason().map_or("complete", |reason| reason.text.as_str());
                 Verdict::waiting("NotFound", format!("{} any more; last seen: {seen}", reason.text))
             }
             _ => verdict,
         }
+    }
+
+    /// What is kept is kept: nothing takes a Job's Ready back, not even its deletion.
+    fn tell(&mut self, verdict: Verdict) -> Vec<Step> {
+        if self.told == Some(Verdict::Ready) {
+            return Vec::new();
+        }
+        let uids = || self.store.objects.values().map(|job| job.metadata.uid.clone()).collect();
+        let subjects = (verdict == Verdict::Ready).then(|| Step::Subjects(uids()));
+        subjects.into_iter().chain(changed(&mut self.told, verdict)).collect()
     }
 }
 

@@ -113,6 +113,12 @@ fn write(namespace: &Namespace, selector: &str, status: &Value) {
     }
 }
 
+/// The status of the only container.
+fn container(state: &Value) -> Value {
+    let image = "busybox:1.37";
+    json!({"name": "main", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": state})
+}
+
 fn end(namespace: &Namespace, selector: &str, phase: &str) {
     write(namespace, selector, &json!({"phase": phase}));
 }
@@ -160,8 +166,7 @@ fn job_with_a_pointless_exit_code_has_failed(namespace: &Namespace) {
     migrate(namespace, "podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]}");
     let wait = start(namespace, "job migrate");
     wait.line("waiting: the Job is running");
-    let state = json!({"terminated": {"exitCode": 42, "reason": "Error"}});
-    let container = json!({"name": "main", "image": "busybox:1.37", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+    let container = container(&json!({"terminated": {"exitCode": 42, "reason": "Error"}}));
     write(namespace, "job-name=migrate", &json!({"phase": "Failed", "containerStatuses": [container]}));
     ends(wait, 1, "failed with exit code 42 matching FailJob rule at index 0, 1 failed (backoffLimit 6)");
 }
@@ -378,8 +383,7 @@ fn unpullable_pod_beside_a_ready_one_is_enough_for_pod_wr(namespace: &Namespace)
         create_pod(namespace, pod, "app: db");
     }
     let wait = start(namespace, "pod-wr -lapp=db");
-    let state = json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}});
-    let container = json!({"name": "main", "image": "busybox:1.37", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+    let container = container(&json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}));
     namespace.write_status("pod/db-0", &json!({"containerStatuses": [container]}));
     let stuck = "pod db-0 is Pending, not ready: container main: ImagePullBackOff";
     wait.line(&format!("waiting: 0 of 2 pods ready; {stuck}"));
