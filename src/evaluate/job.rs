@@ -2,8 +2,9 @@
 //!
 //! The rules follow the Job controller (`pkg/controller/job/job_controller.go` in kubernetes) and
 //! <https://kubernetes.io/docs/concepts/workloads/controllers/job/>: only `Complete` and `Failed` are final, and
-//! `FailureTarget` never turns into success. `SuccessCriteriaMet` alone is not the end: a drained migration pod was
-//! seen writing for 6 s after it.
+//! `FailureTarget` never turns into success: the API server refuses `Complete` beside it, whoever writes the status
+//! (`pkg/apis/batch/validation`). `SuccessCriteriaMet` alone is not the end: a drained migration pod was seen writing
+//! for 6 s after it.
 
 use k8s_openapi::api::batch::v1::{JobCondition, UncountedTerminatedPods};
 

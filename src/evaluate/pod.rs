@@ -123,10 +123,13 @@ fn any(min: usize, pods: &Sorted) -> Verdict {
     if let Some(verdict) = not_ready(ready, "ready", pods) {
         return verdict;
     }
-    let ready = ready + pods.number(State::Succeeded);
+    if ready > 0 {
+        return enough("pod", "ready", ready, min);
+    }
+    let succeeded = pods.number(State::Succeeded);
     match pods.first(State::Failed) {
-        Some(pod) if ready == 0 => failed(pod),
-        _ => enough("pod", "ready", ready, min),
+        Some(pod) if succeeded == 0 => failed(pod),
+        _ => enough("pod", "succeeded", succeeded, min),
     }
 }
 
