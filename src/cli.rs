@@ -7,8 +7,12 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap_complete::Shell;
+
+use crate::target::MODES;
 
 /// The options as they were typed, and the words between them.
 #[derive(Debug, Parser)]
@@ -74,6 +78,26 @@ pub struct Cli {
     version: Option<bool>,
 }
 
+/// The options of `rbac`: those of the wait, and whose rights they are to be.
+#[derive(Debug, Parser)]
+#[command(
+    name = "k8s-wait-for",
+    about = "Prints the smallest Role and RoleBinding for a wait: `rbac` and then its arguments",
+    no_binary_name = true,
+    disable_help_flag = true
+)]
+pub struct RbacCli {
+    /// the wait
+    #[command(flatten)]
+    pub wait: Cli,
+    /// Service account of the pod that waits [default: default]
+    #[arg(long, value_name = "[NAMESPACE:]NAME", value_parser = text, help_heading = "The Role")]
+    pub service_account: Option<String>,
+    /// Also what is read to say why it is blocked
+    #[arg(long, help_heading = "The Role")]
+    pub explain: bool,
+}
+
 /// What a Job means that does not exist, was never seen, and of which nothing proves that it completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Missing {
@@ -137,24 +161,65 @@ impl Cli {
     /// # Errors
     /// [`Stop::Text`] when help or version was asked for, [`Stop::Usage`] for what cannot be read.
     pub fn read(program: &str, words: &[String]) -> Result<Self, Stop> {
-        let mut command = command(program, words.iter().any(|word| word == "--help"));
-        check_dashes(words, &command)?;
-        let mut matches = command.try_get_matches_from_mut(words).map_err(|error| stop(&error))?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| stop(&error))
+        read(command(program, words.iter().any(|word| word == "--help")), words)
     }
+}
+
+impl RbacCli {
+    /// Reads the words after `rbac`.
+    ///
+    /// # Errors
+    /// As [`Cli::read`].
+    pub fn read(program: &str, words: &[String]) -> Result<Self, Stop> {
+        let usage = usage(&format!("{program} rbac"));
+        read(Self::command().help_template(TEMPLATE).override_usage(usage).before_help(MODES_HELP), words)
+    }
+}
+
+fn read<T: FromArgMatches>(mut command: clap::Command, words: &[String]) -> Result<T, Stop> {
+    check_dashes(words, &command)?;
+    let mut matches = command.try_get_matches_from_mut(words).map_err(|error| stop(&error))?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| stop(&error))
 }
 
 /// Not by clap's own `after_long_help`: with it, every option takes three lines.
 fn command(program: &str, long: bool) -> clap::Command {
-    Cli::command()
-        .help_template("{about}\n\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}")
-        .override_usage(format!(
-            "{program} [OPTIONS] MODE NAME...\n       \
-             {program} [OPTIONS] MODE -lSELECTOR\n       \
-             {program} [OPTIONS] [NAMESPACE:]MODE/NAME-or-SELECTOR..."
-        ))
-        .before_help(MODES_HELP)
-        .after_help(if long { LONG_HELP.replace("PROGRAM", program) } else { SHORT_HELP.to_owned() })
+    let more = format!(
+        "{}\n       {program} rbac ...                 the smallest Role for that wait\n       \
+         {program} completions SHELL        completions for bash, zsh, fish, elvish or powershell",
+        usage(program)
+    );
+    Cli::command().help_template(TEMPLATE).override_usage(more).before_help(MODES_HELP).after_help(if long {
+        LONG_HELP.replace("PROGRAM", program)
+    } else {
+        SHORT_HELP.to_owned()
+    })
+}
+
+const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
+
+fn usage(program: &str) -> String {
+    format!(
+        "{program} [OPTIONS] MODE NAME...\n       \
+         {program} [OPTIONS] MODE -lSELECTOR\n       \
+         {program} [OPTIONS] [NAMESPACE:]MODE/NAME-or-SELECTOR..."
+    )
+}
+
+/// A completion script for a shell, with the modes as first words.
+///
+/// # Errors
+/// A shell that nobody knows.
+pub fn completions(words: &[String]) -> Result<String, Usage> {
+    let shells = "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`";
+    let [shell] = words else { return Err(Usage::new("`completions` takes the name of a shell", shells)) };
+    let shell: Shell = shell.parse().map_err(|_| Usage::new(format!("no completions for `{shell}`"), shells))?;
+    let first_words = MODES.map(|(text, _)| text).into_iter().chain(["rbac", "completions"]);
+    let parser = PossibleValuesParser::new(first_words);
+    let mut command = Cli::command().mut_arg("words", |words| words.value_parser(parser).hide(false));
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "k8s-wait-for", &mut script);
+    Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
 const MODES_HELP: &str = "\
@@ -245,6 +310,7 @@ fn right_form(option: &str) -> &'static str {
         "--field-selector" => "`--field-selector status.phase=Running`",
         "--context" => "`--context production`",
         "--kubeconfig" => "`--kubeconfig /etc/kubeconfig`",
+        "--service-account" => "`--service-account shop` or `--service-account shop:shop`",
         "--min" => "a whole number from 1 on",
         "--missing" => "`wait`, `fail` or `ready`",
         "--log-level" => "`error`, `warn`, `info`, `debug` or `trace`",

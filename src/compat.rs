@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::environment::{Environment, named, truth};
-use crate::cli::{self, Cli, LogLevel, Missing, Stop, Usage};
+use crate::cli::{self, Cli, LogLevel, Missing, RbacCli, Stop, Usage};
+use crate::rbac;
 use crate::selector::{Selector, dns_label, dns_subdomain};
 use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
 use crate::verdict::Quorum;
@@ -48,18 +49,28 @@ pub struct Invocation {
     pub warnings: Vec<String>,
 }
 
-/// Reads the command line (with the program's name) and the environment.
+/// Reads the command line (with the program's name) and the environment. What only has to be printed, `rbac` and
+/// `completions` among it, is a [`Stop`].
 ///
 /// # Errors
-/// [`Stop`]: help was asked for, or something cannot be understood.
+/// [`Stop`]: something is to be printed, or cannot be understood.
 pub fn parse(
     argv: impl IntoIterator<Item = OsString>,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, Stop> {
     let mut argv = argv.into_iter();
     let program = words::program(argv.next().as_ref());
-    let cli = Cli::read(program, &words::from_arguments(argv)?)?;
+    let words = words::from_arguments(argv)?;
     let mut environment = Environment::new(env);
+    match words.split_first() {
+        Some((first, words)) if first == "rbac" => {
+            let request = rbac_request(&RbacCli::read(program, words)?, environment.suffix())?;
+            return Err(Stop::Text(rbac::yaml(&request)?));
+        }
+        Some((first, words)) if first == "completions" => return Err(Stop::Text(cli::completions(words)?)),
+        _ => {}
+    }
+    let cli = Cli::read(program, &words)?;
     let suffix = environment.suffix();
     let targets = targets(&cli, suffix)?;
     let poll_pause = environment.wait_time();
@@ -79,6 +90,16 @@ pub fn parse(
         poll_pause,
         warnings: environment.warnings,
     })
+}
+
+fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
+    let typed = cli.service_account.as_deref().unwrap_or("default");
+    let (namespace, name) = typed.split_once(':').map_or((None, typed), |(namespace, name)| (Some(namespace), name));
+    let wrong = |reason: String| cli::bad_value("--service-account", "--service-account", typed, Some(&reason));
+    namespace.map_or(Ok(()), dns_label).and_then(|()| dns_subdomain(name)).map_err(wrong)?;
+    let namespace = namespace.map(str::to_owned).or_else(|| cli.wait.namespace.clone());
+    let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
+    Ok(rbac::Request { targets: targets(&cli.wait, suffix)?, subject, explain: cli.explain })
 }
 
 /// What the options say about every target.

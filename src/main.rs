@@ -19,6 +19,7 @@ mod outcome;
 mod output;
 mod proof;
 mod proxy;
+mod rbac;
 mod report;
 mod resource;
 mod selector;
@@ -40,9 +41,11 @@ use tokio::sync::{oneshot, watch as channel};
 use tokio::time::{self, sleep};
 
 use crate::cli::{LogLevel, Stop};
+use crate::client::Class;
 use crate::compat::Invocation;
 use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::rbac::Subject;
 use crate::verdict::Verdict;
 use crate::wait::Standing;
 
@@ -82,8 +85,21 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
     let outcome = if refused { Outcome::Denied } else { outcome };
     let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
     output.line(&report::stamped(SystemTime::now(), &closing));
-    termination::leave(&marks(&outcome, &standings), &closing);
+    let remedy = if outcome == Outcome::Denied { remedy(&standings) } else { None };
+    if let Some(role) = &remedy {
+        output.line(&format!("hint: this would allow it: kubectl apply -f - <<END\n{role}END"));
+    }
+    let message: Vec<String> = [closing].into_iter().chain(remedy).collect();
+    termination::leave(&marks(&outcome, &standings), &message.join("\n"));
     Ok(outcome.code())
+}
+
+/// The Role that would allow all that was refused, for whoever the API server saw. No Role helps whom it did not know.
+fn remedy(standings: &[Standing]) -> Option<String> {
+    let refusals = standings.iter().filter_map(|standing| standing.trouble.as_ref()).map(|trouble| &trouble.failure);
+    let subject = refusals.filter(|it| it.class == Class::Denied).find_map(|it| Subject::in_refusal(&it.text))?;
+    let targets = standings.iter().map(|standing| standing.target.clone()).collect();
+    rbac::yaml(&rbac::Request { targets, subject, explain: false }).ok()
 }
 
 /// One line for every target that is ready, where the whole wait is.

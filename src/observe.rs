@@ -16,6 +16,7 @@ use crate::evaluate::count;
 use crate::evaluate::pod::{State, ready_since, state};
 use crate::evaluate::service::Backing;
 use crate::object::{EndpointSlice, Job, Object, Pod, Service};
+use crate::resource::Resource;
 use crate::settle::Settling;
 use crate::target::{Mode, Target};
 use crate::verdict::Verdict;
@@ -37,8 +38,8 @@ pub enum Step {
     Trouble(Failure),
     /// The API answers again.
     Recovered,
-    /// By which means the objects are seen from now on.
-    Way(Way),
+    /// By which means the objects of this resource are seen from now on.
+    Way(Way, &'static Resource),
 }
 
 /// What is demanded of every set of objects.
@@ -85,7 +86,7 @@ impl<T: Object> Store<T> {
             }
             Update::Failed(failure) => return Some(Step::Trouble(failure)),
             Update::Recovered => return Some(Step::Recovered),
-            Update::Way(way) => return Some(Step::Way(way)),
+            Update::Way(way) => return Some(Step::Way(way, T::RESOURCE)),
         }
         None
     }

@@ -42,15 +42,14 @@ pub fn change(target: &Target, step: &Step) -> Option<String> {
         Step::Verdict(Verdict::Ready) => Some(format!("{target}: ready")),
         Step::Verdict(Verdict::Waiting(reason)) => Some(format!("{target}: waiting: {}", reason.text)),
         Step::Verdict(Verdict::Failed(reason)) => Some(format!("{target}: failed: {}", reason.text)),
-        Step::Way(way) => Some(format!("{target}: {}", way_text(target, *way))),
+        Step::Way(way, resource) => Some(format!("{target}: {}", way_text(*way, resource.plural))),
         Step::Remark(text) => Some(format!("{target}: {text}")),
         // Outages are told by their beginning, their length and their end, not attempt by attempt.
         Step::Subjects(_) | Step::Trouble(_) | Step::Recovered => None,
     }
 }
 
-fn way_text(target: &Target, way: Way) -> String {
-    let plural = target.mode.kind().plural();
+fn way_text(way: Way, plural: &str) -> String {
     match way {
         Way::Watch => format!("watching {plural} now, changes are seen at once"),
         Way::List => format!("polling by list: not permitted to watch {plural}; with `watch` changes are seen at once"),

@@ -18,17 +18,6 @@ pub enum Kind {
     Service,
 }
 
-impl Kind {
-    /// Lower-case plural, as in the API's URLs and in Roles.
-    pub fn plural(self) -> &'static str {
-        match self {
-            Self::Job => "jobs",
-            Self::Pod => "pods",
-            Self::Service => "services",
-        }
-    }
-}
-
 /// What has to be true of the objects. Groundnuty's `-wr` ("with retries") means that one is enough, `-we` ("with
 /// errors") that a failure counts as an end too. `job-wr` is `job`: a retried Job that completes is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -275,7 +275,7 @@ impl Standing {
                 let trouble = self.trouble.take()?;
                 Some(report::recovery(&self.target, trouble.since.elapsed()))
             }
-            Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(_) => None,
+            Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(..) => None,
         }
     }
 

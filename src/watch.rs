@@ -195,22 +195,21 @@ impl<T: Object> Watcher<T> {
     }
 
     async fn list_or_get(&mut self) -> Result<(Vec<T>, String, Timestamp), Failure> {
-        let refused = match &self.query.name {
-            Some(name) if !probe_due(self.list_refused) => name.clone(),
-            name => match self.list().await {
-                Err(failure) if failure.class == Class::Denied && name.is_some() => name.clone().unwrap_or_default(),
+        let Some(name) = self.query.name.clone() else { return self.list().await };
+        let mut refusal = None;
+        if probe_due(self.list_refused) {
+            match self.list().await {
+                Err(failure) if failure.class == Class::Denied => refusal = Some(failure),
                 listed => {
-                    if listed.is_ok() {
-                        self.list_refused = None;
-                    }
+                    self.list_refused = None;
                     return listed;
                 }
-            },
-        };
-        let got = self.get(&refused).await;
-        // While nothing works, every retry tries both.
+            }
+        }
+        let got = self.get(&name).await;
+        // While nothing works, every retry tries both, and what is told is the better one's refusal.
         self.list_refused = got.is_ok().then(|| self.list_refused.filter(|at| !due(*at)).unwrap_or_else(Instant::now));
-        got
+        got.map_err(|failure| refusal.filter(|_| failure.class == Class::Denied).unwrap_or(failure))
     }
 
     async fn list(&self) -> Result<(Vec<T>, String, Timestamp), Failure> {

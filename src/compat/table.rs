@@ -139,7 +139,8 @@ fn every_shape_gives_its_targets() {
 }
 
 /// What many hints have in common.
-const COMMON: [(&str, &str); 8] = [
+const COMMON: [(&str, &str); 9] = [
+    ("$SHELLS", "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`"),
     ("$MODES", "modes: job, job-wr, job-we, pod, pod-wr, pod-we, service, service-wr"),
     ("$SELECTORS", "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`"),
     ("$TIMES", "`90s`, `5m`, `1h30m` or a number of seconds"),
@@ -189,7 +190,20 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("migrate", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
     ("migrate|-n|data", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
     ("help", "unknown mode `help`", "did you mean `--help`? $MODES"),
-    ("rbac|job|a", "unknown mode `rbac`", "$EXAMPLES; $MODES"),
+    ("rbac", "nothing to wait for", "$EXAMPLES; `--help` says more"),
+    ("rbac|jib|a", "unknown mode `jib`", "did you mean `job`? $MODES"),
+    (
+        "rbac|job|a|--service-account|A_b",
+        "`--service-account`: `A_b` may hold lower case letters, digits, `-` and `.`, not `A`",
+        "`--service-account shop` or `--service-account shop:shop`",
+    ),
+    (
+        "rbac|data:job/a",
+        "the Role is for other namespaces too: the binding has to say where the service account is",
+        "`--service-account NAMESPACE:default`",
+    ),
+    ("completions", "`completions` takes the name of a shell", "$SHELLS"),
+    ("completions|tcsh", "no completions for `tcsh`", "$SHELLS"),
     ("app=x", "`app=x` has no mode before it", "`pod -l 'app=x'`; $MODES"),
     (
         "app.kubernetes.io/name=x",

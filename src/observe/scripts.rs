@@ -88,7 +88,7 @@ fn text(step: &Step) -> String {
         Step::Trouble(failure) => format!("trouble: {}", failure.text),
         Step::Recovered => "recovered".to_owned(),
         Step::Subjects(uids) => format!("subjects {}", uids.join(" ")),
-        Step::Way(way) => format!("{way:?}"),
+        Step::Way(way, _) => format!("{way:?}"),
         other => format!("{other:?}"),
     }
 }
