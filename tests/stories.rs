@@ -455,9 +455,9 @@ fn pods_of_all_namespaces_have_to_be_ready(namespace: &Namespace) {
     let kubeconfig = namespace.kubeconfig_for_all_namespaces("waiter", rules);
     let arguments = ["pod", "-A", "-l", &label.replace(": ", "="), "--settle", "100ms"];
     let wait = Wait::start(env!("CARGO_BIN_EXE_k8s-wait-for"), arguments, [("KUBECONFIG", kubeconfig)]);
-    wait.line("waiting: 0 of 2 pods ready; pod db-0");
+    wait.line("waiting: 0 of 2 pods ready; pod pods-of-a");
     make_ready(namespace, "db-0");
-    wait.line("waiting: 1 of 2 pods ready; pod db-0");
+    wait.line(&format!("waiting: 1 of 2 pods ready; pod {}/db-0 is Pending", other.name()));
     make_ready(&other, "db-0");
     ends(wait, 0, "done after");
 }

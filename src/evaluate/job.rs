@@ -27,7 +27,7 @@ pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
     }
     let verdicts: Vec<(&Job, Verdict)> = jobs.iter().map(|job| (job, one(target.mode, job))).collect();
     let done = if target.mode == Mode::JobOrFailed { "complete or failed" } else { "complete" };
-    all("job", done, min, &verdicts)
+    all(target, "job", done, min, &verdicts)
 }
 
 /// The verdict over one Job, first row that matches.

@@ -11,7 +11,7 @@ pub mod service;
 mod table;
 
 use crate::object::Object;
-use crate::target::Selection;
+use crate::target::{Scope, Selection, Target};
 use crate::verdict::Verdict;
 
 /// A condition type's status in a list of conditions, all of which have the same shape but a type of their own.
@@ -54,8 +54,8 @@ fn described(selection: &Selection) -> Option<String> {
 
 /// The verdict over the objects of a selector by the verdicts of each: at least one and `min`, and all of them ready,
 /// which they call `done`.
-fn all<T: Object>(kind: &str, done: &str, min: usize, verdicts: &[(&T, Verdict)]) -> Verdict {
-    let named = |object: &T, text: &str| format!("{kind} {}: {text}", object.metadata().name);
+fn all<T: Object>(target: &Target, kind: &str, done: &str, min: usize, verdicts: &[(&T, Verdict)]) -> Verdict {
+    let named = |object: &T, text: &str| format!("{kind} {}: {text}", called(target, object));
     for (object, verdict) in verdicts {
         if let Verdict::Failed(reason) = verdict {
             return Verdict::failed(reason.code.clone(), named(object, &reason.text));
@@ -67,6 +67,15 @@ fn all<T: Object>(kind: &str, done: &str, min: usize, verdicts: &[(&T, Verdict)]
         return Verdict::waiting(reason.code.clone(), text);
     }
     enough(kind, done, ready, min)
+}
+
+/// The object's name, with its namespace where a target speaks of all of them.
+fn called<T: Object>(target: &Target, object: &T) -> String {
+    let metadata = object.metadata();
+    if target.scope == Scope::All {
+        return format!("{}/{}", metadata.namespace, metadata.name);
+    }
+    metadata.name.clone()
 }
 
 /// Ready, if it is `min` objects at least.

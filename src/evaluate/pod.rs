@@ -8,9 +8,9 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{condition, count, enough, named, none};
+use super::{called, condition, count, enough, named, none};
 use crate::object::Pod;
-use crate::target::{Mode, Selection, Target};
+use crate::target::{Mode, Target};
 use crate::verdict::Verdict;
 
 /// What a pod means for the wait.
@@ -100,27 +100,27 @@ impl<'a> Sorted<'a> {
 
 fn judge(target: &Target, min: usize, pods: &Sorted) -> Verdict {
     if pods.counted() == 0 {
-        return nothing_counts(&target.selection, pods);
+        return nothing_counts(target, pods);
     }
     match (target.mode, pods.first(State::Failed)) {
-        (Mode::AnyPod, _) => any(min, pods),
-        (Mode::PodOrFailed, _) => every(&[State::Ready, State::Succeeded, State::Failed], "ready or failed", min, pods),
-        (_, Some(pod)) => failed(pod),
-        (_, None) => every(&[State::Ready, State::Succeeded], "ready", min, pods),
+        (Mode::AnyPod, _) => any(target, min, pods),
+        (Mode::PodOrFailed, _) => every(target, min, "ready or failed", pods),
+        (_, Some(pod)) => failed(target, pod),
+        (_, None) => every(target, min, "ready", pods),
     }
 }
 
-fn every(ended: &[State], done: &str, min: usize, pods: &Sorted) -> Verdict {
-    let ready = ended.iter().map(|state| pods.number(*state)).sum();
-    not_ready(ready, done, pods).unwrap_or_else(|| enough("pod", done, ready, min))
+fn every(target: &Target, min: usize, done: &str, pods: &Sorted) -> Verdict {
+    let ended = [State::Ready, State::Succeeded, State::Failed].map(|state| pods.number(state)).iter().sum();
+    not_ready(target, ended, done, pods).unwrap_or_else(|| enough("pod", done, ended, min))
 }
 
-fn any(min: usize, pods: &Sorted) -> Verdict {
+fn any(target: &Target, min: usize, pods: &Sorted) -> Verdict {
     let ready = pods.number(State::Ready);
     if ready >= min {
         return Verdict::Ready;
     }
-    if let Some(verdict) = not_ready(ready, "ready", pods) {
+    if let Some(verdict) = not_ready(target, ready, "ready", pods) {
         return verdict;
     }
     if ready > 0 {
@@ -128,36 +128,37 @@ fn any(min: usize, pods: &Sorted) -> Verdict {
     }
     let succeeded = pods.number(State::Succeeded);
     match pods.first(State::Failed) {
-        Some(pod) if succeeded == 0 => failed(pod),
+        Some(pod) if succeeded == 0 => failed(target, pod),
         _ => enough("pod", "succeeded", succeeded, min),
     }
 }
 
-fn not_ready(ready: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
+fn not_ready(target: &Target, ready: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
     let pod = pods.first(State::Unready)?;
-    let text = format!("{ready} of {} {done}; {}", count(pods.counted(), "pod"), unready(pod));
+    let why = unready(pod);
+    let text = format!("{ready} of {} {done}; pod {} {why}", count(pods.counted(), "pod"), called(target, pod));
     Some(Verdict::waiting("PodsNotReady", text))
 }
 
-fn nothing_counts(selection: &Selection, pods: &Sorted) -> Verdict {
+fn nothing_counts(target: &Target, pods: &Sorted) -> Verdict {
     if let Some(pod) = pods.first(State::Replaced)
         && let Some(owner) = pod.metadata.controller()
     {
         let owner = format!("{}/{}", owner.kind.to_lowercase(), owner.name);
-        let text = format!("pod {} has failed and is owned by {owner}: wait for that", pod.metadata.name);
+        let text = format!("pod {} has failed and is owned by {owner}: wait for that", called(target, pod));
         return Verdict::waiting("OwnedPodFailed", text);
     }
     if let Some(pod) = pods.first(State::Deleting) {
-        let text = format!("pod {} is being deleted, and there is no other", pod.metadata.name);
+        let text = format!("pod {} is being deleted, and there is no other", called(target, pod));
         return Verdict::waiting("BeingDeleted", text);
     }
     match pods.first(State::Itself) {
         Some(_) => Verdict::waiting("OnlyItself", "a pod cannot wait for itself, and no other matches"),
-        None => none("pod", selection),
+        None => none("pod", &target.selection),
     }
 }
 
-fn failed(pod: &Pod) -> Verdict {
+fn failed(target: &Target, pod: &Pod) -> Verdict {
     let reason = pod.status.reason.as_deref().filter(|reason| !reason.is_empty());
     let why = match (reason, &pod.status.message) {
         (Some(reason), Some(message)) => Some(format!("{reason}: {}", message.trim_end_matches(['.', ' ']))),
@@ -166,11 +167,11 @@ fn failed(pod: &Pod) -> Verdict {
         (None, _) => containers(&pod.status).find_map(ended_badly),
     };
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    let text = format!("pod {} has failed{why} and nothing replaces it", pod.metadata.name);
+    let text = format!("pod {} has failed{why} and nothing replaces it", called(target, pod));
     Verdict::failed(reason.unwrap_or("PodFailed").to_owned(), text)
 }
 
-/// `pod db-0 is Pending, not ready: container db: ImagePullBackOff`
+/// `is Pending, not ready: container db: ImagePullBackOff`
 pub fn unready(pod: &Pod) -> String {
     let phase = pod.status.phase.as_deref().unwrap_or("Pending");
     let stuck = || containers(&pod.status).find_map(stuck);
@@ -178,7 +179,7 @@ pub fn unready(pod: &Pod) -> String {
     let why = unmet(&pod.status, "PodScheduled").or_else(stuck);
     let why = why.or_else(|| unmet(&pod.status, "Initialized")).or_else(|| unmet(&pod.status, "Ready"));
     let why = why.map_or_else(String::new, |why| format!(": {}", why.trim_end_matches('.')));
-    format!("pod {} is {phase}, not ready{why}", pod.metadata.name)
+    format!("is {phase}, not ready{why}")
 }
 
 /// What a condition that is not True says of it.

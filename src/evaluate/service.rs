@@ -49,7 +49,7 @@ pub fn services(
         return none("service", selection);
     }
     let verdicts: Vec<(&Service, Verdict)> = services.iter().map(|service| (service, judge(service))).collect();
-    all("service", "ready", min, &verdicts)
+    all(target, "service", "ready", min, &verdicts)
 }
 
 fn one(mode: Mode, own_uid: Option<&str>, service: &Service, backing: Option<&Backing>) -> Verdict {
@@ -69,7 +69,8 @@ fn by_pods(mode: Mode, pods: &Sorted) -> Verdict {
     match pods.first(State::Unready) {
         _ if total == 0 => Verdict::waiting("NoPods", "no pod is behind the Service"),
         Some(pod) if ready == 0 || mode == Mode::Service => {
-            let text = format!("{ready} of {} behind the Service ready; {}", count(total, "pod"), unready(pod));
+            let (total, name, why) = (count(total, "pod"), &pod.metadata.name, unready(pod));
+            let text = format!("{ready} of {total} behind the Service ready; pod {name} {why}");
             Verdict::waiting("PodsNotReady", text)
         }
         _ => Verdict::Ready,
