@@ -5,7 +5,7 @@
 //! beside it (an empty namespace of a subject is the binding's own: `pkg/registry/rbac/validation/rule.go` in
 //! kubernetes).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::cli::Usage;
 use crate::resource::{ENDPOINT_SLICES, EVENTS, JOBS, POD_LOGS, PODS, Resource, SERVICES};
@@ -59,7 +59,7 @@ impl Subject {
 }
 
 /// What is read where.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     scope: Scope,
     resource: &'static Resource,
@@ -75,7 +75,8 @@ struct Use {
     reasons: Vec<String>,
 }
 
-type Rules = BTreeMap<Rule, Use>;
+/// In the order of their weight: what the wait needs, what proves that a Job has completed, what explains.
+type Rules = Vec<(Rule, Use)>;
 
 /// To see objects come and go; without `watch` they are polled.
 const FOLLOW: &[&str] = &["list", "watch"];
@@ -88,7 +89,12 @@ const GET: &[&str] = &["get"];
 /// Targets elsewhere need to know where the service account is.
 pub fn yaml(request: &Request) -> Result<String, Usage> {
     let rules = rules(request);
-    let scopes: BTreeSet<&Scope> = rules.keys().map(|rule| &rule.scope).collect();
+    let mut scopes: Vec<&Scope> = Vec::new();
+    for (rule, _) in &rules {
+        if !scopes.contains(&&rule.scope) {
+            scopes.push(&rule.scope);
+        }
+    }
     let mut documents = Vec::new();
     for scope in scopes {
         documents.push(role(request, scope, &rules)?);
@@ -101,14 +107,15 @@ fn rules(request: &Request) -> Rules {
     let mut rules = Rules::new();
     for target in &request.targets {
         wait_rules(&mut rules, target);
-        // Only a pod has siblings whose word counts.
-        if target.mode.kind() == Kind::Job && matches!(request.subject, Subject::ServiceAccount { .. }) {
-            let why = format!("{target}, when it is gone: the pods that have waited for it before");
-            add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
-        }
-        if request.explain {
-            explain_rules(&mut rules, target);
-        }
+    }
+    // Only a pod has siblings whose word counts.
+    let in_pod = matches!(request.subject, Subject::ServiceAccount { .. });
+    for target in request.targets.iter().filter(|target| in_pod && target.mode.kind() == Kind::Job) {
+        let why = format!("{target}, when it is gone: the pods that have waited for it before");
+        add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
+    }
+    for target in request.targets.iter().filter(|_| request.explain) {
+        explain_rules(&mut rules, target);
     }
     absorb(rules)
 }
@@ -119,15 +126,23 @@ fn absorb(rules: Rules) -> Rules {
         let verbs = part.verbs.iter().all(|verb| whole.verbs.contains(verb));
         whole != part && whole.scope == part.scope && whole.resource == part.resource && !whole.named && verbs
     };
-    let wholes: Vec<Rule> = rules.keys().cloned().collect();
+    let wholes: Vec<Rule> = rules.iter().map(|(rule, _)| rule.clone()).collect();
     let mut absorbed = Rules::new();
     for (rule, used) in rules {
         let whole = wholes.iter().find(|whole| holds(whole, &rule)).unwrap_or(&rule);
-        let into = absorbed.entry(whole.clone()).or_default();
+        let into = entry(&mut absorbed, whole.clone());
         into.names.extend(used.names);
         into.reasons.extend(used.reasons);
     }
     absorbed
+}
+
+fn entry(rules: &mut Rules, rule: Rule) -> &mut Use {
+    let index = rules.iter().position(|(other, _)| *other == rule).unwrap_or_else(|| {
+        rules.push((rule, Use::default()));
+        rules.len() - 1
+    });
+    &mut rules[index].1
 }
 
 /// Where the waiting pod is.
@@ -172,14 +187,15 @@ fn add(
     why: String,
 ) {
     let rule = Rule { scope: scope.clone(), resource, verbs, named: name.is_some() };
-    let used = rules.entry(rule).or_default();
+    let used = entry(rules, rule);
     used.names.extend(name.map(str::to_owned));
     used.reasons.push(why);
 }
 
 fn role(request: &Request, scope: &Scope, rules: &Rules) -> Result<String, Usage> {
     let kind = if *scope == Scope::All { "ClusterRole" } else { "Role" };
-    let rules: Vec<String> = rules.iter().filter(|(rule, _)| rule.scope == *scope).map(rule_text).collect();
+    let rules: Vec<String> =
+        rules.iter().filter(|(rule, _)| rule.scope == *scope).map(|(rule, used)| rule_text(rule, used)).collect();
     Ok(format!("{}rules:\n{}", head(request, kind, scope)?, rules.concat()))
 }
 
@@ -228,7 +244,7 @@ fn name(request: &Request, scope: &Scope) -> Result<String, Usage> {
 }
 
 /// Names are quoted: `1.0` would be a number.
-fn rule_text((rule, used): (&Rule, &Use)) -> String {
+fn rule_text(rule: &Rule, used: &Use) -> String {
     let reasons: Vec<String> = used.reasons.iter().map(|reason| format!("  # {reason}\n")).collect();
     let names: Vec<String> = used.names.iter().map(|name| format!("{name:?}")).collect();
     let names = if rule.named { format!("    resourceNames: [{}]\n", names.join(", ")) } else { String::new() };
@@ -261,14 +277,14 @@ kind: Role
 metadata:
   name: "k8s-wait-for-shop"
 rules:
-  # job/migrate-1.0.0, when it is gone: the pods that have waited for it before
-  - apiGroups: [""]
-    resources: [pods]
-    verbs: [list, watch]
   # job/migrate-1.0.0
   - apiGroups: ["batch"]
     resources: [jobs]
     resourceNames: ["migrate-1.0.0"]
+    verbs: [list, watch]
+  # job/migrate-1.0.0, when it is gone: the pods that have waited for it before
+  - apiGroups: [""]
+    resources: [pods]
     verbs: [list, watch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -1,7 +1,7 @@
 //! The one table of what is asked of the API: requests and the printed Role both come from it, so they cannot drift.
 
 /// An API resource that this program reads.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Resource {
     /// API group, empty for the core group
     pub group: &'static str,

@@ -107,3 +107,12 @@ fn named_kubeconfig_that_is_missing_is_no_silent_fall_back() {
         assert!(text.contains("/nonexistent/config"), "{text}");
     }
 }
+
+/// `manifests/` holds what the program prints for the wait that its Deployment does, with all that explains it.
+#[test]
+fn role_of_the_manifests_is_the_printed_one() {
+    let output = run(&["rbac", "--explain", "--service-account", "shop", "job-wr", "migrate-1.0.0"]);
+    let manifest = include_str!("../manifests/rbac.yaml");
+    let rules = manifest.split_once('\n').map(|(_, rest)| rest).expect("the first line says where it is from");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), rules);
+}
