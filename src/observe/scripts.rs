@@ -478,7 +478,7 @@ async fn outage_ends_with_the_service_that_it_was_about() {
 
 #[test]
 fn behind_a_service_is_what_its_spec_says() {
-    let of = |spec: Value| super::behind(&read(service("db", spec)));
+    let of = |spec: Value| super::service::behind(&read(service("db", spec)));
     assert_eq!(of(json!({"type": "ExternalName", "selector": {"app": "db"}})), None);
     let (namespace, service) = ("shop".to_owned(), "db".to_owned());
     assert_eq!(of(json!({"type": "ClusterIP"})), Some(Behind::Slices { namespace: namespace.clone(), service }));
