@@ -35,6 +35,7 @@ use crate::token::TokenFileLayer;
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const NO_CONNECTION: &str = "no connection within 5s";
 /// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a whole body may take that never stalls; a watch is not read whole.
@@ -295,7 +296,7 @@ fn stack(config: &Config) -> anyhow::Result<kube::Client> {
 
 /// "request timed out" is all that tower says.
 fn late(error: BoxError) -> BoxError {
-    if error.is::<Elapsed>() { format!("no connection within {CONNECT_LIMIT:?}").into() } else { error }
+    if error.is::<Elapsed>() { NO_CONNECTION.into() } else { error }
 }
 
 const USER_AGENT: &str = concat!("k8s-wait-for/", env!("CARGO_PKG_VERSION"));
@@ -362,19 +363,19 @@ fn within_limit(length: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The whole chain in one line; the outer links alone say little ("client error (Connect)").
+/// The whole chain in one line; the outer links alone ("`ServiceError`", "client error (Connect)") say little.
 fn causes(error: &(dyn StdError + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |error| (*error).source());
     let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
+    for text in links.map(ToString::to_string) {
         // Many links repeat their source in their own text.
         if !texts.iter().any(|seen| seen.contains(&text)) {
             texts.push(text);
         }
-        next = error.source();
     }
-    harmless(&texts.join(": "))
+    let telling = texts.iter().position(|text| !text.contains("client error (")).unwrap_or(0);
+    // What the connector says of its own share of the time.
+    harmless(&texts[telling..].join(": ")).replace("tcp connect error: deadline has elapsed", NO_CONNECTION)
 }
 
 /// The lines of a watch, one event each.
@@ -395,7 +396,8 @@ impl Lines {
             }
             match next_piece(&mut self.body).await? {
                 Some(piece) => self.buffer.extend_from_slice(&piece),
-                // What is left has lost its end.
+                // Without its end, it is no event: a page of some proxy, or half an event. That is for the reader to see.
+                None if !self.buffer.is_empty() => return Ok(Some(self.buffer.split())),
                 None => return Ok(None),
             }
             within_limit(self.buffer.len())?;

@@ -49,9 +49,7 @@ async fn from_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<C
     let mut config = read.map_err(without_secrets).context("cannot use the kubeconfig")?;
     refuse_old_providers(&config)?;
     let proxy = proxy.or_else(|| proxy::from_environment(&config.cluster_url, |name| env::var(name).ok()));
-    // The error would not quote it, and neither does this: it may hold a password.
-    let proxy = proxy.map(|url| url.parse()).transpose();
-    config.proxy_url = proxy.context("cannot read the proxy's address")?;
+    config.proxy_url = proxy.map(|url| url.parse()).transpose().ok().context(proxy::UNREADABLE)?;
     Ok(config)
 }
 

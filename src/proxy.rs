@@ -64,13 +64,13 @@ fn tls_to_proxy(config: &Config, tcp: HttpConnector) -> Result<HttpsConnector<Ht
     config.rustls_https_connector_with_connector(tcp).context("cannot use TLS to the proxy")
 }
 
+/// For an address that cannot be read. It is not quoted itself: it may hold a password.
+pub const UNREADABLE: &str = "cannot use the proxy's address\n\
+     hint: a proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT";
+
 fn parse(url: &str, server: &Uri) -> Result<Intercept> {
-    // Not `url` itself: it may hold a password.
-    let hint = "hint: a proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT";
-    let proxy = Matcher::builder().all(url).build().intercept(server);
-    let proxy = proxy.with_context(|| format!("cannot use the proxy's address\n{hint}"))?;
-    let scheme = proxy.uri().scheme_str().unwrap_or_default();
-    ensure!(!scheme.starts_with("socks4"), "cannot use a proxy that speaks {scheme}\n{hint}");
+    let proxy = Matcher::builder().all(url).build().intercept(server).context(UNREADABLE)?;
+    ensure!(proxy.uri().scheme_str().is_some_and(|scheme| !scheme.starts_with("socks4")), UNREADABLE);
     Ok(proxy)
 }
 

@@ -261,6 +261,7 @@ fn api_server_arguments(credentials: &Credentials) -> Vec<OsString> {
         ("tls-cert-file", credentials.text("apiserver.crt")),
         ("tls-private-key-file", credentials.text("apiserver.key")),
         ("token-auth-file", credentials.text("tokens.csv")),
+        ("client-ca-file", credentials.text("ca.crt")),
         ("service-account-issuer", "https://kubernetes.default.svc".into()),
         ("service-account-signing-key-file", credentials.text("service-account.key")),
         ("service-account-key-file", credentials.text("service-account.pub")),

@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use serde_json::json;
 
 use crate::enter::{API_ADDRESS, NODE_ADDRESS};
@@ -71,9 +73,18 @@ impl Credentials {
         server.subject_alt_names =
             CertificateParams::new(names.into_iter().chain(addresses).map(str::to_owned).collect::<Vec<_>>())?
                 .subject_alt_names;
-        let server_key = KeyPair::generate()?;
-        self.write("apiserver.crt", &server.signed_by(&server_key, &Issuer::new(ca, ca_key))?.pem())?;
-        self.write("apiserver.key", &server_key.serialize_pem())
+        let issuer = Issuer::new(ca, ca_key);
+        self.write_signed("apiserver", &server, &issuer)?;
+        let mut client = named("admin-by-certificate")?;
+        client.distinguished_name.push(DnType::OrganizationName, "system:masters");
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.write_signed("client", &client, &issuer)
+    }
+
+    fn write_signed(&self, name: &str, parameters: &CertificateParams, issuer: &Issuer<KeyPair>) -> Result<()> {
+        let key = KeyPair::generate()?;
+        self.write(&format!("{name}.crt"), &parameters.signed_by(&key, issuer)?.pem())?;
+        self.write(&format!("{name}.key"), &key.serialize_pem())
     }
 
     fn write_service_account_key(&self) -> Result<()> {

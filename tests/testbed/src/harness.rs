@@ -51,9 +51,14 @@ macro_rules! tests {
 
 /// Runs the tests as `cargo test` expects it; call it from `main`, see [`enter::enter`].
 pub fn run_tests(needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
-    let mut arguments = Arguments::from_args();
     // Tests wait most of the time, so more of them than cores do no harm.
-    arguments.test_threads.get_or_insert(4);
+    run_tests_beside(4, needs, tests)
+}
+
+/// The same with so many tests at a time, unless the command line says another number.
+pub fn run_tests_beside(threads: usize, needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(threads);
     run(needs, &tests.into_iter().collect::<Vec<_>>(), &arguments).unwrap_or_else(|error| {
         machine::progress(&format!("{error:#}"));
         ExitCode::FAILURE

@@ -202,7 +202,11 @@ impl<'a> Namespace<'a> {
         self.run_kubectl(arguments).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    fn run_kubectl(&self, arguments: &[&str]) -> Result<String> {
+    /// The same where it may fail.
+    ///
+    /// # Errors
+    /// It did: its exit code and all that it wrote.
+    pub fn run_kubectl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.cluster.kubectl);
         command.arg("--kubeconfig").arg(self.cluster.admin_kubeconfig()).args(["--namespace", &self.name]);
         let output = command.args(arguments).output().context("start kubectl")?;

@@ -1,0 +1,297 @@
+//! Connections that do not come about, break, or only look alive.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use testbed::{
+    Namespace, Wait,
+    front::{Front, Reply, head},
+    wire::{Cut, Faults, Wire},
+};
+
+use crate::{
+    figures::{rate_below, shown, within},
+    scene::{
+        api_server, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds,
+        through, wait, wait_for_job, wire,
+    },
+};
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// One attempt to connect.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+fn refusing() -> Faults {
+    Faults { refuse: true, ..Faults::default() }
+}
+
+pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let wire = wire(namespace.cluster(), refusing());
+    let kubeconfig = through(namespace, &wire);
+    let waiting = wait(&kubeconfig, &["job", "migrate"]);
+    waiting.line("Connection refused");
+    let_pass(Duration::from_secs(20));
+    wire.set(Faults::default());
+    let up = Instant::now();
+    let finished = succeeds(waiting);
+    within(LONGEST_PAUSE, "API server down at start, up 20 s later: exit after that", up.elapsed());
+    assert_eq!(finished.stdout.matches("trying again").count(), 1, "{finished:#?}");
+    assert!(finished.stdout.contains("answers again, after 2"), "{finished:#?}");
+}
+
+pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let wire = wire(namespace.cluster(), Faults::default());
+    let waiting = wait(&through(namespace, &wire), &["job", "migrate"]);
+    await_watch(namespace);
+    wire.set(refusing());
+    wire.cut(Cut::Rst);
+    let down = Instant::now();
+    waiting.line("Connection refused");
+    within(Duration::from_secs(1), "API server gone: told after", down.elapsed());
+    since(down, "two reminders", || waiting.so_far().matches("trying again").count() == 3);
+    within(Duration::from_secs(61), "API server gone: second reminder after", down.elapsed());
+    wire.set(Faults::default());
+    let up = Instant::now();
+    waiting.line("answers again, after 1m");
+    within(LONGEST_PAUSE, "API server back: told after", up.elapsed());
+    complete_job(namespace, "migrate");
+    let finished = succeeds(waiting);
+    assert_eq!(finished.stdout.matches("trying again").count(), 3, "{finished:#?}");
+    assert_eq!(finished.stdout.matches("answers again").count(), 1, "{finished:#?}");
+}
+
+/// Packets to `10.98.0.0/24` come back by `lo` and, as long as nobody has the address, are dropped without a word.
+fn drop_packets() {
+    static ROUTE: Once = Once::new();
+    ROUTE.call_once(|| ip(&["route", "add", "10.98.0.0/24", "dev", "lo"]));
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().expect("ip starts");
+    assert!(output.status.success(), "ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+}
+
+/// A kubeconfig whose server has this address, which its certificate does not know.
+pub fn at_dropped_address(namespace: &Namespace, address: &str) -> PathBuf {
+    drop_packets();
+    changed(&reader(namespace), address, |cluster, _| {
+        cluster["server"] = format!("https://{address}:443").into();
+        cluster["tls-server-name"] = "localhost".into();
+    })
+}
+
+fn wire_at(namespace: &Namespace, address: &str) -> Wire {
+    ip(&["address", "add", &format!("{address}/32"), "dev", "lo"]);
+    let address: SocketAddr = format!("{address}:443").parse().expect("an address");
+    Wire::start(namespace.cluster(), address, vec![api_server()], Faults::default())
+}
+
+pub fn lost_syn_costs_5_s(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = at_dropped_address(namespace, "10.98.0.2");
+    let started = Instant::now();
+    let waiting = wait_for_job(&kubeconfig);
+    waiting.line("no connection within 5s");
+    within(CONNECT_LIMIT, "SYN dropped: noticed after", started.elapsed());
+    let _wire = wire_at(namespace, "10.98.0.2");
+    let healed = Instant::now();
+    succeeds(waiting);
+    within(LONGEST_PAUSE + CONNECT_LIMIT, "SYN dropped: exit after it got through", healed.elapsed());
+}
+
+pub fn stalled_tls_handshake_costs_5_s(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let stalled = Faults { stall_answers: true, ..Faults::default() };
+    let wire = wire(namespace.cluster(), stalled);
+    let kubeconfig = through(namespace, &wire);
+    let started = Instant::now();
+    let waiting = wait_for_job(&kubeconfig);
+    waiting.line("no connection within 5s");
+    within(CONNECT_LIMIT, "TLS handshake stalls: noticed after", started.elapsed());
+    wire.set(Faults::default());
+    succeeds(waiting);
+}
+
+pub fn half_open_watch_is_noticed(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let kubeconfig = at_dropped_address(namespace, "10.98.0.3");
+    let _wire = wire_at(namespace, "10.98.0.3");
+    let waiting = wait_for_job(&kubeconfig);
+    await_watch(namespace);
+    ip(&["address", "del", "10.98.0.3/32", "dev", "lo"]);
+    let lost = Instant::now();
+    since(lost, "the end of the watch", || waiting.so_far().contains("watch ended"));
+    within(Duration::from_secs(40), "established watch half-open: noticed after", lost.elapsed());
+    ip(&["address", "add", "10.98.0.3/32", "dev", "lo"]);
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+}
+
+/// Ends with the Job as it was, and the last event of it seen.
+fn send_event(namespace: &Namespace, waiting: &Wait) {
+    let suspensions = || waiting.so_far().matches("suspended").count();
+    let before = suspensions();
+    namespace.patch("job/migrate", &json!({"spec": {"suspend": false}}));
+    waiting.line("0 of 1");
+    namespace.patch("job/migrate", &json!({"spec": {"suspend": true}}));
+    since(Instant::now(), "the Job is suspended again", || suspensions() > before);
+}
+
+pub fn proxy_with_a_dead_backend_is_noticed(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let wire = wire(namespace.cluster(), Faults::default());
+    let waiting = wait_for_job(&through(namespace, &wire));
+    await_watch(namespace);
+    send_event(namespace, &waiting);
+    wire.set(Faults { stall_answers: true, stall_requests: true, ..Faults::default() });
+    let dead = Instant::now();
+    since(dead, "the end of the watch", || waiting.so_far().contains("watch ended"));
+    within(Duration::from_secs(100), "proxy alive with a dead backend: noticed after", dead.elapsed());
+    wire.cut(Cut::Fin);
+    wire.set(Faults::default());
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+}
+
+pub fn reset_and_closed_watches_are_resumed_at_once(namespace: &Namespace) {
+    let kubeconfig = reader(namespace);
+    for (name, cut) in [("reset", Cut::Rst), ("closed", Cut::Fin)] {
+        create_job(namespace, name);
+        let wire = wire(namespace.cluster(), Faults::default());
+        let server = format!("https://{}", wire.address());
+        let waiting = wait(&by_way_of(&kubeconfig, &server), &["job", name, "--log-level", "debug"]);
+        let is_open = || namespace.requests_by("waiter").into_iter().find(|it| it.open && it.name == name);
+        namespace.eventually("the watch is open", is_open);
+        wire.cut(cut);
+        complete_job(namespace, name);
+        let completed = Instant::now();
+        succeeds(waiting);
+        within(Duration::from_secs(1), &format!("watch {name}, Job completes: exit after"), completed.elapsed());
+    }
+}
+
+/// What becomes of every watch, and its name.
+fn ends_of_watches(namespace: &Namespace) -> [(&'static str, Reply); 4] {
+    let opened = head(200, "Content-Type: application/json\r\n");
+    let soon = Duration::from_millis(20);
+    [
+        ("reset after 20 ms", Reply::SayThen(opened.clone(), soon, Cut::Rst)),
+        ("closed after 20 ms", Reply::SayThen(opened.clone(), soon, Cut::Fin)),
+        ("closed at once", Reply::Say(opened.clone())),
+        ("closed at once after an event", Reply::Say(opened + &old_event(namespace))),
+    ]
+}
+
+/// The same again and again, as a cache in between would.
+fn old_event(namespace: &Namespace) -> String {
+    let job = json!({"metadata": {"name": "migrate", "namespace": namespace.name(), "resourceVersion": "1"}});
+    format!("{}\n", json!({"type": "MODIFIED", "object": job}))
+}
+
+pub fn watch_that_always_breaks_is_no_flood(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    thread::scope(|scope| {
+        for (name, end) in ends_of_watches(namespace) {
+            let kubeconfig = &kubeconfig;
+            scope.spawn(move || steady_rate(namespace, kubeconfig, name, end));
+        }
+    });
+}
+
+fn steady_rate(namespace: &Namespace, kubeconfig: &Path, name: &str, end: Reply) {
+    let healed = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&healed);
+    let front = Front::start(namespace.cluster(), move |asked| {
+        if asked.is_watch() && !switch.load(Ordering::Relaxed) { end.clone() } else { Reply::Pass }
+    });
+    let mut waiting = wait_for_job(&by_way_of(kubeconfig, &front.url()));
+    let started = Instant::now();
+    let (settling, steady) = (Duration::from_secs(10), Duration::from_secs(50));
+    let_pass(settling + steady);
+    let asked = front.asked();
+    let (early, late): (Vec<_>, Vec<_>) = asked.iter().partition(|it| it.at < started + settling);
+    rate_below(1.0, &format!("every watch {name}: requests"), late.len(), steady);
+    shown(&format!("every watch {name}: requests in the first 10 s"), early.len().to_string());
+    assert!(waiting.is_running());
+    healed.store(true, Ordering::Relaxed);
+    // The first that sees the fault healed lets the Job complete, for the others too.
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+}
+
+pub fn answer_cut_anywhere_is_asked_for_again(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    // From the middle of the handshake to the end of the list.
+    for cut_after in (200..4000).step_by(400) {
+        let wire = wire(namespace.cluster(), Faults { cut_after: Some(cut_after), ..Faults::default() });
+        let waiting = wait_for_job(&by_way_of(&kubeconfig, &format!("https://{}", wire.address())));
+        let said = || waiting.so_far().contains("trying again") || waiting.so_far().contains("done after");
+        since(Instant::now(), "a failure or a success", said);
+        wire.set(Faults::default());
+        succeeds(waiting);
+    }
+}
+
+pub fn slow_line_is_no_fault(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let wire = wire(namespace.cluster(), Faults { bytes_per_second: Some(2000), ..Faults::default() });
+    let finished = succeeds(wait_for_job(&through(namespace, &wire)));
+    assert!(!finished.stdout.contains("trying again"), "{finished:#?}");
+    shown("a line of 2 kB/s: exit after", format!("{:.2} s", finished.elapsed.as_secs_f64()));
+}
+
+/// The controller completes this Job when its pod has succeeded, and deletes it at once.
+const FLEETING_JOB: &str = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      restartPolicy: Never
+      nodeSelector: {testbed: none}
+      containers: [{name: migrate, image: busybox:1.37}]
+";
+
+/// Completes the fleeting Job and waits until it is gone.
+pub fn run_fleeting_job(namespace: &Namespace) {
+    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
+    let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
+    namespace.write_status(&format!("pod/{name}"), &json!({"phase": "Succeeded"}));
+    namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
+}
+
+pub fn job_deleted_while_partitioned_is_decided_by_its_deletion(namespace: &Namespace) {
+    namespace.apply(FLEETING_JOB);
+    let wire = wire(namespace.cluster(), Faults::default());
+    let waiting = wait_for_job(&through(namespace, &wire));
+    await_watch(namespace);
+    wire.set(refusing());
+    wire.cut(Cut::Rst);
+    run_fleeting_job(namespace);
+    wire.set(Faults::default());
+    let healed = Instant::now();
+    succeeds(waiting);
+    within(LONGEST_PAUSE, "Job gone by TTL 0 while partitioned: exit after it healed", healed.elapsed());
+}

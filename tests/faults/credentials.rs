@@ -1,0 +1,173 @@
+//! Credentials that come late, run out, are refused or have to be asked for.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde_json::{Value, json};
+use testbed::{
+    Namespace,
+    wire::{Cut, Faults},
+};
+
+use crate::{
+    ends::{ends_at_once, write_script},
+    figures::within,
+    scene::{
+        READER, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds, wait,
+        wait_for_job, wire,
+    },
+};
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let token = kubeconfig.with_extension("token");
+    fs::write(&token, namespace.token_for("waiter")).expect("the folder takes files");
+    let wire = wire(namespace.cluster(), Faults::default());
+    let server = format!("https://{}", wire.address());
+    let kubeconfig = changed(&by_way_of(&kubeconfig, &server), "file", |_, user| *user = json!({"tokenFile": token}));
+    let waiting = wait(&kubeconfig, &["job", "migrate"]);
+    await_watch(namespace);
+    // Another account of the same name: the old one's tokens are worthless, as soon as the server's cache has gone.
+    namespace.delete("serviceaccount/waiter");
+    namespace.eventually("the account is gone", || namespace.find("serviceaccount/waiter").is_none().then_some(()));
+    namespace.apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: waiter}}");
+    since(Instant::now(), "401", || {
+        wire.cut(Cut::Rst);
+        let_pass(Duration::from_secs(1));
+        waiting.so_far().contains("401 Unauthorized")
+    });
+    let recoveries = || waiting.so_far().matches("answers again").count();
+    let before = recoveries();
+    fs::write(&token, namespace.token_for("waiter")).expect("the folder takes files");
+    let used = since(Instant::now(), "the new token is accepted", || recoveries() > before);
+    within(LONGEST_PAUSE, "token invalid, then replaced in its file: used after", used);
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+}
+
+pub fn right_granted_10_s_late_is_enough(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let waiting = wait(&namespace.kubeconfig_for("waiter", None), &["job", "migrate"]);
+    waiting.line("403 Forbidden");
+    let_pass(Duration::from_secs(10));
+    namespace.kubeconfig_for("waiter", Some(READER));
+    let granted = Instant::now();
+    succeeds(waiting);
+    within(LONGEST_PAUSE, "RBAC granted 10 s late: exit after that", granted.elapsed());
+}
+
+/// A kubeconfig whose credentials come from this shell script.
+pub fn with_plugin(kubeconfig: &Path, name: &str, script: &str) -> PathBuf {
+    let command = kubeconfig.with_extension(format!("{name}.sh"));
+    write_script(&command, script);
+    changed(kubeconfig, name, |_, user| {
+        *user = json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": command,
+            "interactiveMode": "Never",
+            "env": [{"name": "WHO", "value": name}],
+        }});
+    })
+}
+
+/// What a plugin writes.
+pub fn exec_credential(status: &Value) -> String {
+    json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}).to_string()
+}
+
+/// A plugin that counts its runs in `$0.runs`, and answers these in turn, the last one again and again.
+fn counting_plugin(kubeconfig: &Path, name: &str, answers: &[Value]) -> (PathBuf, impl Fn() -> usize + use<>) {
+    let last = answers.len();
+    let cases = answers.iter().zip(1..).map(|(answer, number)| {
+        let run = if number == last { "*".to_owned() } else { number.to_string() };
+        format!("{run}) echo '{}' ;;", exec_credential(answer))
+    });
+    let cases: Vec<String> = cases.collect();
+    let script = format!("echo \"$WHO\" >> \"$0.runs\"\ncase $(wc -l < \"$0.runs\") in\n{}\nesac", cases.join("\n"));
+    let runs = kubeconfig.with_extension(format!("{name}.sh.runs"));
+    let count = move || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    (with_plugin(kubeconfig, name, &script), count)
+}
+
+pub fn exec_plugin_runs_once(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let answer = json!({"token": namespace.token_for("waiter"), "expirationTimestamp": in_seconds(3600)});
+    let (kubeconfig, runs) = counting_plugin(&kubeconfig, "once", &[answer]);
+    let waiting = wait_for_job(&kubeconfig);
+    await_watch(namespace);
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+    assert_eq!(runs(), 1);
+}
+
+fn in_seconds(seconds: u64) -> String {
+    let then = SystemTime::now() + Duration::from_secs(seconds);
+    let since_1970 = then.duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_secs();
+    let at = k8s_openapi::jiff::Timestamp::from_second(i64::try_from(since_1970).expect("not that late"));
+    at.expect("within the calendar").to_string()
+}
+
+pub fn exec_plugin_runs_again_when_its_token_expires(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let token = namespace.token_for("waiter");
+    let answers = [json!({"token": token, "expirationTimestamp": in_seconds(8)}), json!({"token": token})];
+    let wire = wire(namespace.cluster(), Faults::default());
+    let kubeconfig = by_way_of(&kubeconfig, &format!("https://{}", wire.address()));
+    let (kubeconfig, runs) = counting_plugin(&kubeconfig, "expiring", &answers);
+    let waiting = wait_for_job(&kubeconfig);
+    await_watch(namespace);
+    let_pass(Duration::from_secs(8));
+    assert_eq!(runs(), 1, "a watch that is open needs no new token");
+    wire.cut(Cut::Rst);
+    since(Instant::now(), "a second run", || runs() == 2);
+    complete_job(namespace, "migrate");
+    succeeds(waiting);
+    assert_eq!(runs(), 2);
+}
+
+pub fn exec_plugin_runs_again_after_a_401(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let answers = [json!({"token": "revoked"}), json!({"token": namespace.token_for("waiter")})];
+    let (kubeconfig, runs) = counting_plugin(&kubeconfig, "refused", &answers);
+    let finished = succeeds(wait_for_job(&kubeconfig));
+    assert!(finished.stdout.contains("401 Unauthorized"), "{finished:#?}");
+    assert_eq!(runs(), 2);
+}
+
+pub fn exec_plugin_gives_a_certificate(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
+    let read = |file: &str| fs::read_to_string(folder.join(file)).expect("the testbed makes a client certificate");
+    let answer = json!({"clientCertificateData": read("client.crt"), "clientKeyData": read("client.key")});
+    let script = format!("cat <<'END'\n{}\nEND\necho x >> \"$0.runs\"", exec_credential(&answer));
+    let kubeconfig = with_plugin(&reader(namespace), "certificate", &script);
+    ends_at_once(&kubeconfig, 0);
+    let runs =
+        fs::read_to_string(kubeconfig.with_file_name(format!("{}.waiter.certificate.sh.runs", namespace.name())));
+    assert_eq!(runs.expect("it has run"), "x\n");
+}
+
+pub fn exec_plugin_ends_with_the_wait(namespace: &Namespace) {
+    let kubeconfig = reader(namespace);
+    let number = kubeconfig.with_extension("number");
+    let script = format!("echo $$ > {}.new; mv {0}.new {0}; exec sleep 600", number.display());
+    let kubeconfig = with_plugin(&kubeconfig, "sleeper", &script);
+    let finished = wait(&kubeconfig, &["job", "migrate", "--timeout", "3s"]).finish();
+    assert_eq!(finished.code, Some(124), "{finished:#?}");
+    let plugin = fs::read_to_string(number).expect("the plugin has started");
+    // Dead, though perhaps nobody has asked for its exit code.
+    let words = || fs::read_to_string(format!("/proc/{}/cmdline", plugin.trim())).unwrap_or_default();
+    since(Instant::now(), "the plugin is gone", || words().is_empty());
+}

@@ -1,0 +1,60 @@
+//! What was measured, beside the bound that it has to keep.
+
+use std::{
+    io::{Write, stdout},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::scene::SLACK;
+
+struct Figure {
+    fault: String,
+    measured: String,
+    bound: String,
+}
+
+static FIGURES: Mutex<Vec<Figure>> = Mutex::new(Vec::new());
+
+fn note(fault: &str, measured: String, bound: String) {
+    let figure = Figure { fault: fault.to_owned(), measured, bound };
+    FIGURES.lock().unwrap_or_else(PoisonError::into_inner).push(figure);
+}
+
+/// A timer of the tool's own. It is shown beside its bound, and may be late by as much as a busy machine makes it.
+#[track_caller]
+pub fn within(bound: Duration, fault: &str, measured: Duration) {
+    let seconds = |duration: Duration| format!("{:.2} s", duration.as_secs_f64());
+    note(fault, seconds(measured), format!("{} at most", seconds(bound)));
+    assert!(measured <= bound + SLACK, "{fault}: {measured:?}, and the bound is {bound:?}");
+}
+
+/// A deadline or a back-off that must not be early either.
+#[track_caller]
+pub fn not_before(due: Duration, late: Duration, fault: &str, measured: Duration) {
+    assert!(measured >= due, "{fault}: {measured:?} is before {due:?}");
+    within(late, &format!("{fault}: late by"), measured.saturating_sub(due));
+}
+
+/// Requests a second in a steady state.
+#[track_caller]
+pub fn rate_below(bound: f64, fault: &str, requests: usize, window: Duration) {
+    let rate = f64::from(u32::try_from(requests).unwrap_or(u32::MAX)) / window.as_secs_f64();
+    note(fault, format!("{rate:.2}/s"), format!("below {bound}/s"));
+    assert!(rate < bound, "{fault}: {requests} requests in {window:?}");
+}
+
+/// Something to be seen, whatever it is.
+pub fn shown(fault: &str, measured: impl Into<String>) {
+    note(fault, measured.into(), String::new());
+}
+
+/// The table, once all is over; nothing where nothing was measured.
+pub fn print() {
+    let figures = std::mem::take(&mut *FIGURES.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut lines: Vec<String> =
+        figures.iter().map(|it| format!("{:<64} {:>12}   {}\n", it.fault, it.measured, it.bound)).collect();
+    lines.sort();
+    // A reader that has gone does not matter.
+    drop(stdout().write_all(lines.concat().as_bytes()));
+}

@@ -1,0 +1,178 @@
+//! Proxies between the client and the API server: HTTP's CONNECT, also over TLS, and SOCKS5.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc::channel},
+    thread,
+};
+
+use testbed::{Namespace, Wait};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
+
+use crate::{
+    ends::ends_at_once,
+    scene::{PROGRAM, changed, complete_job, create_job, reader, succeeds},
+};
+
+#[derive(Clone)]
+enum Speech {
+    Http,
+    Https(TlsAcceptor),
+    Socks,
+}
+
+/// A proxy, and whom it was asked for, with which credentials. It ends with the program.
+struct Proxy {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn start(speech: Speech) -> Self {
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        let (sender, address) = channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+                sender.send(listener.local_addr().expect("a listener has an address")).expect("somebody waits");
+                while let Ok((client, _)) = listener.accept().await {
+                    tokio::spawn(serve(client, speech.clone(), Arc::clone(&log)));
+                }
+            });
+        });
+        Self { address: address.recv().expect("the proxy starts"), asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An error is one side's end.
+async fn serve(client: TcpStream, speech: Speech, log: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+    match speech {
+        Speech::Http => connect(client, &log).await,
+        Speech::Https(acceptor) => connect(acceptor.accept(client).await?, &log).await,
+        Speech::Socks => socks(client, &log).await,
+    }
+}
+
+fn note(log: &Mutex<Vec<String>>, text: String) {
+    log.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+}
+
+async fn connect(mut client: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let server = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    note(log, head);
+    if server.starts_with("10.0.0.1:") {
+        return client.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await;
+    }
+    let mut upstream = TcpStream::connect(&server).await?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    copy_bidirectional(&mut client, &mut upstream).await.map(drop)
+}
+
+/// Version 5, user and password (RFC 1928 and 1929), an IPv4 address.
+async fn socks(mut client: TcpStream, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let methods = client.read_u16().await? & 0xff;
+    client.read_exact(&mut vec![0; usize::from(methods)]).await?;
+    client.write_all(&[5, 2]).await?;
+    client.read_u8().await?;
+    let mut words = Vec::new();
+    for _ in 0..2 {
+        let mut word = vec![0; usize::from(client.read_u8().await?)];
+        client.read_exact(&mut word).await?;
+        words.push(String::from_utf8_lossy(&word).into_owned());
+    }
+    client.write_all(&[1, 0]).await?;
+    let mut request = [0; 10];
+    client.read_exact(&mut request).await?;
+    let [5, 1, 0, 1, a, b, c, d, high, low] = request else { return Ok(()) };
+    let server = SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])));
+    note(log, format!("{server} {}", words.join(":")));
+    let mut upstream = TcpStream::connect(server).await?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
+    copy_bidirectional(&mut client, &mut upstream).await.map(drop)
+}
+
+fn with_environment(kubeconfig: &Path, environment: &[(&'static str, &str)]) -> Wait {
+    let kubeconfig = ("KUBECONFIG", kubeconfig.to_str().expect("a UTF-8 path"));
+    Wait::start(PROGRAM, ["job", "migrate"], environment.iter().copied().chain([kubeconfig]))
+}
+
+pub fn environment_names_the_proxy(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let proxy = Proxy::start(Speech::Http);
+    let url = format!("http://user:pass@{}", proxy.address);
+    for spared in ["10.96.0.1", "10.96.0.0/16,", "*", "example.com, 10.96.0.1:443"] {
+        succeeds(with_environment(&kubeconfig, &[("HTTPS_PROXY", &url), ("NO_PROXY", spared)]));
+        assert!(proxy.asked().is_empty(), "NO_PROXY={spared}");
+    }
+    succeeds(with_environment(&kubeconfig, &[("https_proxy", &url), ("NO_PROXY", "10.97.0.0/16,,")]));
+    let asked = proxy.asked().pop().expect("the proxy was asked");
+    assert!(asked.starts_with("CONNECT 10.96.0.1:443 HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "{asked}");
+}
+
+pub fn kubeconfig_names_the_proxy(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let acceptor = tls(&namespace.cluster().admin_kubeconfig().with_file_name(""));
+    for (scheme, speech) in [("http", Speech::Http), ("https", Speech::Https(acceptor)), ("socks5", Speech::Socks)] {
+        let proxy = Proxy::start(speech);
+        let url = format!("{scheme}://user:pass@{}", proxy.address);
+        let kubeconfig = changed(&kubeconfig, scheme, |cluster, _| cluster["proxy-url"] = url.into());
+        // It counts more than the environment, and NO_PROXY is not for it.
+        succeeds(with_environment(&kubeconfig, &[("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "*")]));
+        let asked = proxy.asked().pop().expect("the proxy was asked");
+        assert!(asked.contains("10.96.0.1:443") && (scheme != "socks5" || asked.ends_with(" user:pass")), "{asked}");
+    }
+}
+
+/// The certificate is the API server's, which is good for the loopback address too.
+fn tls(folder: &Path) -> TlsAcceptor {
+    let read = |file: &str| fs::read(folder.join(file)).expect("the testbed's certificates are readable");
+    let certificates =
+        CertificateDer::pem_slice_iter(&read("apiserver.crt")).map(|it| it.expect("a certificate")).collect();
+    let key = PrivateKeyDer::from_pem_slice(&read("apiserver.key")).expect("a key");
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
+    TlsAcceptor::from(Arc::new(config.expect("they belong together")))
+}
+
+pub fn proxy_that_refuses_is_named(namespace: &Namespace) {
+    let kubeconfig = reader(namespace);
+    let proxy = Proxy::start(Speech::Http);
+    let kubeconfig = changed(&kubeconfig, "refused", |cluster, _| {
+        cluster["server"] = "https://10.0.0.1".into();
+        cluster["proxy-url"] = format!("http://{}", proxy.address).into();
+    });
+    let waiting = with_environment(&kubeconfig, &[]);
+    waiting.line("tunnel error");
+    for wrong in ["socks4://127.0.0.1:1", "ftp://127.0.0.1", "http://"] {
+        let kubeconfig = changed(&kubeconfig, "wrong", |cluster, _| cluster["proxy-url"] = wrong.into());
+        let finished = ends_at_once(&kubeconfig, 78);
+        assert!(finished.stderr.contains("proxy") && finished.stderr.contains("hint: "), "{wrong}: {finished:#?}");
+    }
+}
