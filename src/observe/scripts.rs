@@ -298,7 +298,7 @@ async fn job_created_again_is_another_one() {
 #[tokio::test(start_paused = true)]
 async fn job_missing_after_a_gap_is_told_with_what_was_seen_last() {
     let updates = [(0, listed([job("1", None)])), (100, listed([])), (200, listed([job("2", Some("Complete"))]))];
-    let steps = jobs(target("job migrate"), 1, script(updates));
+    let steps = jobs(target("job migrate"), 1, script(updates)).take_until(sleep_until(Instant::now() + END));
     let steps: Vec<Step> = steps.collect().await;
     let Some(Step::Verdict(Verdict::Waiting(reason))) = steps.get(1) else { panic!("{steps:?}") };
     let last_seen = "the Job is running, 1 pod active, 0 succeeded, 0 failed";
