@@ -31,7 +31,9 @@ const HEALTHY: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(90);
 /// How much longer than asked for a watch may stay open before it is given up.
 const OVERTIME: Duration = Duration::from_secs(10);
-/// How often a refused verb is tried again while a lower way works.
+/// How soon a refused verb is tried again while a lower way works: this, then twice as long each time,
+const FIRST_PROBE: Duration = Duration::from_secs(2);
+/// and at last so often.
 const PROBE: Duration = Duration::from_mins(1);
 
 /// Which objects are asked for.
@@ -91,6 +93,7 @@ pub fn updates<T: Object>(client: Client, query: Query, pause: Option<Duration>)
         client,
         query,
         backoff: Backoff::default(),
+        reopening: Backoff::default(),
         poll: Poll::new(pause),
         pause: Duration::ZERO,
         phase: Phase::Look,
@@ -106,7 +109,10 @@ pub fn updates<T: Object>(client: Client, query: Query, pause: Option<Duration>)
 struct Watcher<T> {
     client: Client,
     query: Query,
+    /// after requests that failed
     backoff: Backoff,
+    /// after watches that were opened and came to nothing: a good list between two of them does not make them better
+    reopening: Backoff,
     poll: Poll,
     /// before the next request
     pause: Duration,
@@ -115,9 +121,27 @@ struct Watcher<T> {
     failed: bool,
     /// what the reader gets after the end of that failure
     held: Option<Update<T>>,
-    list_refused: Option<Instant>,
-    watch_refused: Option<Instant>,
+    list_refused: Option<Refused>,
+    watch_refused: Option<Refused>,
     way: Way,
+}
+
+/// A verb that is not permitted, perhaps only for now: an API server that has just started refuses for a moment what it
+/// will allow (it answers before it knows all Roles), and a Role may come with the same installation.
+#[derive(Clone, Copy)]
+struct Refused {
+    at: Instant,
+    wait: Duration,
+}
+
+impl Refused {
+    fn after(earlier: Option<Self>) -> Self {
+        Self { at: Instant::now(), wait: earlier.map_or(FIRST_PROBE, |earlier| (earlier.wait * 2).min(PROBE)) }
+    }
+
+    fn may_be_tried(refused: Option<Self>) -> bool {
+        refused.is_none_or(|refused| refused.at.elapsed() >= refused.wait)
+    }
 }
 
 enum Phase {
@@ -180,10 +204,10 @@ impl<T: Object> Watcher<T> {
     /// Lists or, where that is refused, gets; decides whether to watch or to poll afterwards.
     async fn look(&mut self) -> Result<Option<Update<T>>, Failure> {
         let (objects, version, date) = self.list_or_get().await?;
-        if probe_due(self.watch_refused) {
+        self.backoff.reset();
+        if Refused::may_be_tried(self.watch_refused) {
             self.phase = Phase::Open(version);
         } else {
-            self.backoff.reset();
             self.pause = self.poll.next();
         }
         let listed = Update::Listed(objects, date);
@@ -195,21 +219,20 @@ impl<T: Object> Watcher<T> {
     }
 
     async fn list_or_get(&mut self) -> Result<(Vec<T>, String, Timestamp), Failure> {
-        let Some(name) = self.query.name.clone() else { return self.list().await };
-        let mut refusal = None;
-        if probe_due(self.list_refused) {
+        let name = self.query.name.clone();
+        let mut refused = self.list_refused.take();
+        if name.is_none() || Refused::may_be_tried(refused) {
             match self.list().await {
-                Err(failure) if failure.class == Class::Denied => refusal = Some(failure),
-                listed => {
-                    self.list_refused = None;
-                    return listed;
+                Err(failure) if failure.class == Class::Denied && name.is_some() => {
+                    refused = Some(Refused::after(refused));
                 }
+                listed => return listed,
             }
         }
-        let got = self.get(&name).await;
-        // While nothing works, every retry tries both, and what is told is the better one's refusal.
-        self.list_refused = got.is_ok().then(|| self.list_refused.filter(|at| !due(*at)).unwrap_or_else(Instant::now));
-        got.map_err(|failure| refusal.filter(|_| failure.class == Class::Denied).unwrap_or(failure))
+        let got = self.get(&name.unwrap_or_default()).await?;
+        // Not while nothing works: then every retry tries both.
+        self.list_refused = refused;
+        Ok(got)
     }
 
     async fn list(&self) -> Result<(Vec<T>, String, Timestamp), Failure> {
@@ -262,6 +285,7 @@ impl<T: Object> Watcher<T> {
         };
         let now = Instant::now();
         let limit = now + Duration::from_secs(seconds.into()) + OVERTIME;
+        self.backoff.reset();
         self.watch_refused = None;
         self.phase = Phase::Follow(Following { lines, version, opened: now, limit, heard: None, progress: false });
         let way = self.changed(Way::Watch);
@@ -282,7 +306,7 @@ impl<T: Object> Watcher<T> {
         match failure.class {
             Class::Denied => {
                 tracing::debug!(%failure, "watch refused, polling");
-                self.watch_refused = Some(Instant::now());
+                self.watch_refused = Some(Refused::after(self.watch_refused));
                 self.phase = Phase::Look;
                 self.pause = self.poll.next();
                 Ok(self.changed(if self.list_refused.is_some() { Way::Get } else { Way::List }))
@@ -291,7 +315,7 @@ impl<T: Object> Watcher<T> {
             Class::Expired | Class::Invalid => {
                 tracing::debug!(%failure, "cannot resume, listing");
                 self.phase = Phase::Look;
-                self.pause = self.backoff.next(failure.retry_after);
+                self.pause = self.reopening.next(failure.retry_after);
                 Ok(None)
             }
             _ => {
@@ -308,11 +332,11 @@ impl<T: Object> Watcher<T> {
         };
         tracing::debug!(?end, lasted = ?following.opened.elapsed(), "watch ended");
         if following.opened.elapsed() >= HEALTHY {
-            self.backoff.reset();
+            self.reopening.reset();
         }
         let of_use = following.progress || following.opened.elapsed() >= SHORT;
         if !(matches!(end, End::Closed) && of_use) {
-            self.pause = self.backoff.next(None);
+            self.pause = self.reopening.next(None);
         }
         if !matches!(end, End::ListAgain) {
             self.phase = Phase::Open(following.version);
@@ -322,14 +346,6 @@ impl<T: Object> Watcher<T> {
     fn path(&self) -> kube::core::Request {
         kube::core::Request::new(T::RESOURCE.path(self.query.namespace.as_deref()))
     }
-}
-
-fn due(refused: Instant) -> bool {
-    refused.elapsed() >= PROBE
-}
-
-fn probe_due(refused: Option<Instant>) -> bool {
-    refused.is_none_or(due)
 }
 
 /// Only a name that no object can have makes a request that cannot be built; `compat` has refused those.
