@@ -321,12 +321,13 @@ fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
 
 fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespace) {
     for job in ["a", "b", "c"] {
-        create_job(namespace, job, "", "backoffLimit: 0", "");
+        create_job(namespace, job, "", "backoffLimit: 0\n  ttlSecondsAfterFinished: 0", "");
     }
     let (good, bad) = (start(namespace, "job/a job/b --any"), start(namespace, "job/a job/c --any"));
     end_job(namespace, "a", "Failed");
     good.line("job/a: failed: the Job has failed: BackoffLimitExceeded");
     bad.line("job/a: failed: the Job has failed: BackoffLimitExceeded");
+    namespace.eventually("the Job's deletion", || namespace.find("job/a").is_none().then_some(()));
     end_job(namespace, "b", "Succeeded");
     ends(good, 0, "done after");
     end_job(namespace, "c", "Failed");

@@ -36,8 +36,8 @@ struct Jobs {
     target: Target,
     min: usize,
     store: Store<Job>,
-    /// what was known of a Job when it went
-    last_seen: Option<String>,
+    /// how things stood when a Job was seen last
+    last_seen: Option<Verdict>,
     told: Option<Verdict>,
 }
 
@@ -45,7 +45,11 @@ impl Jobs {
     fn take(&mut self, update: Update<Job>) -> Vec<Step> {
         let mut steps = match &update {
             Update::Deleted(job) => self.last_words(job.clone()),
-            Update::Listed(..) => self.keep_last_seen(),
+            // After a gap in the history a Job may be missing without ever having been deleted before our eyes.
+            Update::Listed(..) if !self.store.objects.is_empty() => {
+                self.last_seen = Some(self.verdict());
+                Vec::new()
+            }
             _ => Vec::new(),
         };
         if let Some(step) = self.store.take(update) {
@@ -61,24 +65,18 @@ impl Jobs {
     fn last_words(&mut self, job: Job) -> Vec<Step> {
         self.store.objects.insert(key(&job), job);
         let verdict = self.verdict();
-        self.last_seen = verdict.reason().map(|reason| reason.text.clone());
+        self.last_seen = Some(verdict.clone());
         if matches!(verdict, Verdict::Waiting(_)) { Vec::new() } else { self.tell(verdict) }
-    }
-
-    /// After a gap in the history a Job may be missing without ever having been deleted before our eyes.
-    fn keep_last_seen(&mut self) -> Vec<Step> {
-        if !self.store.objects.is_empty() {
-            self.last_seen = self.verdict().reason().map(|reason| reason.text.clone());
-        }
-        Vec::new()
     }
 
     fn verdict(&self) -> Verdict {
         let verdict = evaluate::job::jobs(&self.target, self.min, &self.store.to_vec());
         match (&verdict, &self.last_seen) {
-            (Verdict::Waiting(reason), Some(seen)) if reason.code == "NotFound" => {
-                Verdict::waiting("NotFound", format!("{} any more; last seen: {seen}", reason.text))
+            (Verdict::Waiting(missing), Some(Verdict::Waiting(seen))) if missing.code == "NotFound" => {
+                Verdict::waiting("NotFound", format!("{} any more; last seen: {}", missing.text, seen.text))
             }
+            // Decided, until there is another one.
+            (Verdict::Waiting(missing), Some(failed)) if missing.code == "NotFound" => failed.clone(),
             _ => verdict,
         }
     }
