@@ -55,8 +55,19 @@ pub fn is_root() -> bool {
 pub fn prepare(node: bool, go: bool) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "this is no Linux\n{WAYS}");
     ensure!(!go || find("go").is_some(), "there is no Go in PATH\n{WAYS}");
-    let wanted = ALWAYS.iter().chain(if node { NODE } else { &[] });
-    let missing: Vec<&Tool> = wanted.filter(|tool| !usable(tool.program)).collect();
+    ensure_tools(ALWAYS.iter().chain(if node { NODE } else { &[] }))
+}
+
+/// Makes sure that a Dockerfile can be built without a Docker engine.
+///
+/// # Errors
+/// buildah may not or cannot be installed.
+pub fn prepare_buildah() -> Result<()> {
+    ensure_tools([&Tool { program: "buildah", package: "buildah" }])
+}
+
+fn ensure_tools<'a>(wanted: impl IntoIterator<Item = &'a Tool>) -> Result<()> {
+    let missing: Vec<&Tool> = wanted.into_iter().filter(|tool| !usable(tool.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::{
     env,
     ffi::OsString,
     iter,
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
@@ -29,6 +30,11 @@ enum Cli {
     },
     /// Shows a Deployment that starts only after its migration Job: the manifests of this repository, on a real cluster.
     Demo,
+    /// Builds the repository's Dockerfile, as root and without a Docker engine or a registry.
+    Dockerfile {
+        /// Where to write the image, a docker-archive; what the build keeps for the next one goes beside it.
+        output: PathBuf,
+    },
     /// Plays the verdict fixtures in tests/fixtures/verdicts and writes what the API server returned into them.
     Capture {
         /// Only those with this text in their path, as in `job/`.
@@ -41,6 +47,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse() {
         Cli::Run { node, command } => run(node, &command),
         Cli::Demo => demo(),
+        Cli::Dockerfile { output } => testbed::dockerfile::build(&output).map(|()| 0),
         Cli::Capture { filter } => capture(&filter),
     };
     result.map_or_else(

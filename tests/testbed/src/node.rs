@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
@@ -100,6 +101,20 @@ fn work(path: &str) -> PathBuf {
 }
 
 /// Pods on one bridge, whose address is their way to the API server.
+/// Ends the sandbox of the pod with this uid, by the id of its pause process.
+///
+/// # Panics
+/// It does not run.
+pub fn kill_sandbox(pod_uid: &str) {
+    let pause = fs::read_dir("/proc").expect("there are processes").flatten().find_map(|process| {
+        let id: i32 = process.file_name().to_str()?.parse().ok()?;
+        let text = |file: &str| fs::read_to_string(process.path().join(file)).unwrap_or_default();
+        (text("comm").trim() == "pause" && text("cgroup").contains(pod_uid)).then_some(id)
+    });
+    let id = pause.and_then(Pid::from_raw).unwrap_or_else(|| panic!("the sandbox of pod {pod_uid} runs"));
+    kill_process(id, Signal::KILL).expect("a sandbox can be ended");
+}
+
 fn network() -> Value {
     json!({
         "cniVersion": "1.0.0",

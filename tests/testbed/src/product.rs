@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::machine;
 
-const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+pub(crate) const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Names a static binary that is used instead of building one; the testbed tells itself by it, too.
 pub const VARIABLE: &str = "TESTBED_PRODUCT";
@@ -26,8 +26,7 @@ pub fn ready() -> Result<PathBuf> {
     if let Some(path) = env::var_os(VARIABLE) {
         return Ok(path.into());
     }
-    let target = format!("{}-unknown-linux-musl", env::consts::ARCH);
-    ensure_target(&target)?;
+    let target = ensure_static_target()?;
     machine::progress("building k8s-wait-for for its image");
     let output = cargo()
         .args(["build", "--release", "--package", "k8s-wait-for", "--target", &target])
@@ -51,6 +50,13 @@ fn executable(message: &str) -> Option<PathBuf> {
 /// The Cargo that runs this program, else the one of the user.
 fn cargo() -> Command {
     machine::bound(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// Makes sure that Rust can build static binaries, and answers the target's name.
+pub(crate) fn ensure_static_target() -> Result<String> {
+    let target = format!("{}-unknown-linux-musl", env::consts::ARCH);
+    ensure_target(&target)?;
+    Ok(target)
 }
 
 fn ensure_target(target: &str) -> Result<()> {
