@@ -16,6 +16,7 @@ use crate::target::MODES;
 
 /// The options as they were typed, and the words between them.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[command(
     name = "k8s-wait-for",
     version,
@@ -67,9 +68,25 @@ pub struct Cli {
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub auth_grace: Option<Duration>,
 
+    /// plain lines, or json: one object a line [default: plain]
+    #[arg(long, value_name = "FORM", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
+    pub output: Option<Form>,
+    /// Only a bad end
+    #[arg(short, long, help_heading = "What it says")]
+    pub quiet: bool,
+    /// Also as an Event on this pod; needs to create and patch events
+    #[arg(long, help_heading = "What it says")]
+    pub events: bool,
+    /// auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
+    pub color: Option<Color>,
     /// error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true, ignore_case = true, help_heading = "Others")]
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub log_level: Option<LogLevel>,
+    /// text or json, for its own log on stderr [default: text]
+    #[arg(long, value_name = "FORM", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
+    pub log_format: Option<LogFormat>,
+
     /// This text; -h is shorter
     #[arg(short, long, action = ArgAction::Help, help_heading = "Others")]
     help: Option<bool>,
@@ -107,6 +124,33 @@ pub enum Missing {
     Fail,
     /// it is done and was cleaned up
     Ready,
+}
+
+/// The form of what is said on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// lines for people, and a live view on a terminal
+    Plain,
+    /// one object a line
+    Json,
+}
+
+/// Whether there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// on a terminal
+    Auto,
+    /// into files and pipes too
+    Always,
+    /// nowhere
+    Never,
+}
+
+/// The form of the program's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 /// What of the program's own log is shown.
@@ -240,12 +284,14 @@ Every object of a kind: `pod -n NAMESPACE`, only with -n, -A or --field-selector
 
 Environment:
   K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
-  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_LOG_LEVEL
+  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT, K8S_WAIT_FOR_QUIET,
+  K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_COLOR, K8S_WAIT_FOR_LOG_LEVEL, K8S_WAIT_FOR_LOG_FORMAT
                           the options of these names; what is typed comes first
   WAIT_TIME               pause between two looks where watching is forbidden: 2, 0.5, 2s
   DEBUG                   1 for --log-level debug, 2 for trace
   TREAT_ERRORS_AS_READY   what a plain mode means: 0 itself, 1 with -we, 2 with -wr
   KUBECONFIG              as in kubectl
+  NO_COLOR                no colours, unless --color says so
 
 Exit codes:
   0          the condition is met
@@ -314,7 +360,10 @@ fn right_form(option: &str) -> &'static str {
         "--min" => "a whole number from 1 on",
         "--missing" => "`wait`, `fail` or `ready`",
         "--log-level" => "`error`, `warn`, `info`, `debug` or `trace`",
-        "--any" => "`true` or `false`",
+        "--output" => "`plain` or `json`",
+        "--color" => "`auto`, `always` or `never`",
+        "--log-format" => "`text` or `json`",
+        "--any" | "--quiet" | "--events" => "`true` or `false`",
         _ => "`90s`, `5m`, `1h30m` or a number of seconds",
     }
 }

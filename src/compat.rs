@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::environment::{Environment, named, truth};
-use crate::cli::{self, Cli, LogLevel, Missing, RbacCli, Stop, Usage};
+use crate::cli::{self, Cli, Color, Form, LogFormat, LogLevel, Missing, RbacCli, Stop, Usage};
 use crate::rbac;
 use crate::selector::{Selector, dns_label, dns_subdomain};
 use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
@@ -39,8 +39,18 @@ pub struct Invocation {
     pub min: u32,
     /// the pause between polls that was asked for (`WAIT_TIME`), never zero
     pub poll_pause: Option<Duration>,
+    /// of what is said on stdout
+    pub output: Form,
+    /// say nothing but a bad end
+    pub quiet: bool,
+    /// post the reason as an Event on this pod
+    pub events: bool,
+    /// whether there are colours
+    pub color: Color,
     /// of the program's own log
     pub log_level: LogLevel,
+    /// of the program's own log
+    pub log_format: LogFormat,
     /// context of the kubeconfig
     pub context: Option<String>,
     /// kubeconfig file
@@ -76,6 +86,7 @@ pub fn parse(
     let poll_pause = environment.wait_time();
     let debug = environment.debug();
     let any = environment.option("--any", truth)?;
+    let colorless = environment.no_color().then_some(Color::Never);
     Ok(Invocation {
         quorum: if cli.any || any == Some(true) { Quorum::Any } else { Quorum::All },
         missing: environment.or("--missing", cli.missing, named)?.unwrap_or(Missing::Wait),
@@ -83,6 +94,11 @@ pub fn parse(
         auth_grace: environment.or("--auth-grace", cli.auth_grace, cli::duration)?.unwrap_or(Duration::from_mins(1)),
         settle: environment.or("--settle", cli.settle, cli::duration)?.unwrap_or(Duration::from_secs(2)),
         min: environment.or("--min", cli.min, cli::count)?.unwrap_or(1),
+        output: environment.or("--output", cli.output, named)?.unwrap_or(Form::Plain),
+        quiet: cli.quiet || environment.option("--quiet", truth)?.unwrap_or(false),
+        events: cli.events || environment.option("--events", truth)?.unwrap_or(false),
+        color: environment.or("--color", cli.color, named)?.or(colorless).unwrap_or(Color::Auto),
+        log_format: environment.or("--log-format", cli.log_format, named)?.unwrap_or(LogFormat::Text),
         log_level: environment.or("--log-level", cli.log_level, named)?.or(debug).unwrap_or(LogLevel::Info),
         context: cli.context,
         kubeconfig: cli.kubeconfig.map(PathBuf::from),

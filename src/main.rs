@@ -10,9 +10,14 @@ mod client;
 mod compat;
 mod config;
 mod evaluate;
+mod events;
+mod evidence;
 mod exec;
+mod explain;
 mod gone;
 mod identity;
+mod inquiry;
+mod live;
 mod object;
 mod observe;
 mod outcome;
@@ -31,6 +36,7 @@ mod verdict;
 mod wait;
 mod watch;
 
+use std::io::{self, IsTerminal};
 use std::time::{Duration, SystemTime};
 use std::{env, process, thread};
 
@@ -40,12 +46,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch as channel};
 use tokio::time::{self, sleep};
 
-use crate::cli::{LogLevel, Stop};
+use crate::cli::{Color, Form, LogFormat, LogLevel, Stop};
 use crate::client::Class;
 use crate::compat::Invocation;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::rbac::Subject;
+use crate::report::Style;
 use crate::verdict::Verdict;
 use crate::wait::Standing;
 
@@ -75,22 +82,24 @@ fn main() {
 
 /// Starts the wait, tells how it ended and returns the exit code.
 fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
-    start_log(&invocation, output);
+    let output = styled(output, &invocation);
+    start_log(&invocation, &output);
     let started = SystemTime::now();
     let quorum = invocation.quorum;
-    let (standings, outcome) = first_of_all(invocation, output)?;
+    let (standings, outcome) = first_of_all(invocation, &output)?;
     // A refusal is what has to be mended, even if the deadline came before the grace was over.
     let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
     let refused = over && wait::denied(quorum, &standings, Duration::ZERO);
     let outcome = if refused { Outcome::Denied } else { outcome };
     let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
-    output.line(&report::stamped(SystemTime::now(), &closing));
     let remedy = if outcome == Outcome::Denied { remedy(&standings) } else { None };
-    if let Some(role) = &remedy {
-        output.line(&format!("hint: this would allow it: kubectl apply -f - <<END\n{role}END"));
+    let report = report::report(&outcome, &standings);
+    for line in report.iter().chain([&closing]).chain(remedy.as_deref().map(report::remedy).as_ref()) {
+        output.say(line);
     }
-    let message: Vec<String> = [closing].into_iter().chain(remedy).collect();
-    termination::leave(&marks(&outcome, &standings), &message.join("\n"));
+    let (mut lines, log) = report::essence(&outcome, &standings, &closing);
+    lines.extend(remedy);
+    termination::leave(&marks(&outcome, &standings), &lines, &log);
     Ok(outcome.code())
 }
 
@@ -100,6 +109,18 @@ fn remedy(standings: &[Standing]) -> Option<String> {
     let subject = refusals.filter(|it| it.class == Class::Denied).find_map(|it| Subject::in_refusal(&it.text))?;
     let targets = standings.iter().map(|standing| standing.target.clone()).collect();
     rbac::yaml(&rbac::Request { targets, subject, explain: false }).ok()
+}
+
+/// On a terminal there is a live view, and colours if nobody minds.
+fn styled(output: &Output, invocation: &Invocation) -> Output {
+    let terminal = io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let (json, quiet) = (invocation.output == Form::Json, invocation.quiet);
+    let color = match invocation.color {
+        Color::Auto => terminal,
+        Color::Always => true,
+        Color::Never => false,
+    };
+    output.clone().styled(Style { json, quiet, color }, terminal && !json && !quiet)
 }
 
 /// One line for every target that is ready, where the whole wait is.
@@ -172,7 +193,11 @@ fn start_log(invocation: &Invocation, output: &Output) {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(output.clone()).init();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(output.clone());
+    match invocation.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     for warning in &invocation.warnings {
         tracing::warn!("{warning}");
     }

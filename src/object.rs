@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::JobStatus;
-use k8s_openapi::api::core::v1::PodStatus;
+use k8s_openapi::api::core::v1::{EventSeries, PodStatus};
 use k8s_openapi::api::discovery::v1::EndpointConditions;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference, Time};
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::resource::{ENDPOINT_SLICES, JOBS, PODS, Resource, SERVICES};
+use crate::resource::{ENDPOINT_SLICES, EVENTS, JOBS, PODS, Resource, SERVICES};
 
 /// An object kind that can be listed and watched.
 pub trait Object: DeserializeOwned + Clone + 'static {
@@ -122,6 +123,46 @@ pub struct Endpoint {
     pub conditions: EndpointConditions,
 }
 
+/// `v1` Event
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_field_names, reason = "`eventTime` is the API's word")]
+pub struct Event {
+    pub metadata: Metadata,
+    pub involved_object: Involved,
+    pub reason: String,
+    pub message: String,
+    pub r#type: String,
+    // One of these says how often, and one when, by which of two recorders wrote it; the others are null.
+    pub count: Option<i32>,
+    pub series: Option<EventSeries>,
+    pub last_timestamp: Option<Time>,
+    pub event_time: Option<MicroTime>,
+}
+
+impl Event {
+    /// When it was last seen.
+    pub fn when(&self) -> Option<Timestamp> {
+        let by_series = self.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+        let by_recorder = self.last_timestamp.as_ref().map(|time| time.0);
+        by_series.or(by_recorder).or(self.event_time.as_ref().map(|time| time.0))
+    }
+
+    /// How often it was seen.
+    pub fn times(&self) -> i32 {
+        let by_series = self.series.as_ref().and_then(|series| series.count);
+        by_series.or(self.count).unwrap_or(1)
+    }
+}
+
+/// What an Event is about.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Involved {
+    pub kind: String,
+    pub name: String,
+}
+
 macro_rules! objects {
     ($($kind:ty => $resource:expr),* $(,)?) => {$(
         impl Object for $kind {
@@ -133,4 +174,4 @@ macro_rules! objects {
         }
     )*};
 }
-objects!(Job => JOBS, Pod => PODS, Service => SERVICES, EndpointSlice => ENDPOINT_SLICES);
+objects!(Job => JOBS, Pod => PODS, Service => SERVICES, EndpointSlice => ENDPOINT_SLICES, Event => EVENTS);

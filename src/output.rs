@@ -4,20 +4,29 @@
 //! that finds the queue full is dropped and every write error is ignored.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::live::Live;
+use crate::report::{Line, Row, Style};
 
 /// How long an exit waits for the last lines to be written.
 const FLUSH: Duration = Duration::from_millis(100);
 /// Texts that wait to be written; more than any healthy reader lets pile up.
 const QUEUE: usize = 1024;
 
+/// How often the live view counts its seconds.
+const TICK: Duration = Duration::from_millis(500);
+
 enum Text {
     Out(Vec<u8>),
     Err(Vec<u8>),
+    /// and whether in colours
+    Rows(Vec<Row>, bool),
+    /// nothing comes after it
     Flush(SyncSender<()>),
 }
 
@@ -25,17 +34,44 @@ enum Text {
 #[derive(Clone)]
 pub struct Output {
     queue: SyncSender<Text>,
+    started: Instant,
+    style: Style,
+    live: bool,
 }
 
 impl Output {
-    /// Starts the thread; it ends with the program.
+    /// Starts the thread; it ends with the program. Plain, until it is known what is wanted.
     pub fn start() -> Self {
         let (queue, texts) = sync_channel(QUEUE);
         thread::spawn(move || write_all(&texts));
-        Self { queue }
+        let style = Style { json: false, quiet: false, color: false };
+        Self { queue, started: Instant::now(), style, live: false }
     }
 
-    /// A product line on stdout.
+    /// The same in this style; `live` on a terminal that can be drawn on.
+    #[must_use]
+    pub fn styled(self, style: Style, live: bool) -> Self {
+        Self { style, live, ..self }
+    }
+
+    /// Whether [`Output::rows`] are of use.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// A product line on stdout, now.
+    pub fn say(&self, line: &Line) {
+        if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
+            self.line(&text);
+        }
+    }
+
+    /// How the targets stand, for the live view.
+    pub fn rows(&self, rows: Vec<Row>) {
+        let _ = self.queue.try_send(Text::Rows(rows, self.style.color));
+    }
+
+    /// Text on stdout in no style: help, completions.
     pub fn line(&self, line: &str) {
         let _ = self.queue.try_send(Text::Out(format!("{line}\n").into_bytes()));
     }
@@ -55,16 +91,28 @@ impl Output {
 }
 
 fn write_all(texts: &Receiver<Text>) {
-    for text in texts {
-        let _ = match text {
-            Text::Out(bytes) => write(&mut io::stdout(), &bytes),
-            Text::Err(bytes) => write(&mut io::stderr(), &bytes),
-            Text::Flush(done) => {
+    let mut live: Option<Live> = None;
+    loop {
+        match texts.recv_timeout(TICK) {
+            Ok(Text::Out(bytes)) => above(live.as_ref(), || write(&mut io::stdout(), &bytes)),
+            Ok(Text::Err(bytes)) => above(live.as_ref(), || write(&mut io::stderr(), &bytes)),
+            Ok(Text::Rows(rows, color)) => live.get_or_insert_with(|| Live::start(color)).show(rows),
+            Ok(Text::Flush(done)) => {
+                drop(live.take());
                 let _ = done.try_send(());
-                Ok(())
             }
-        };
+            Err(RecvTimeoutError::Timeout) => live.iter_mut().for_each(Live::tick),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
+}
+
+/// The live view stays below everything else.
+fn above(live: Option<&Live>, write: impl FnOnce() -> io::Result<()>) {
+    let _ = match live {
+        Some(live) => live.aside(write),
+        None => write(),
+    };
 }
 
 fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {

@@ -15,8 +15,9 @@ pub const JOBS: Resource = Resource { group: "batch", version: "v1", plural: "jo
 pub const PODS: Resource = Resource { group: "", version: "v1", plural: "pods" };
 pub const SERVICES: Resource = Resource { group: "", version: "v1", plural: "services" };
 pub const ENDPOINT_SLICES: Resource = Resource { group: "discovery.k8s.io", version: "v1", plural: "endpointslices" };
+/// Read to explain; `--events` creates and patches them.
 pub const EVENTS: Resource = Resource { group: "", version: "v1", plural: "events" };
-/// A subresource, as Roles name it.
+/// A subresource, as Roles name it; the path of a log begins with that of its pod.
 pub const POD_LOGS: Resource = Resource { group: "", version: "v1", plural: "pods/log" };
 
 impl Resource {

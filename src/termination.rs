@@ -31,21 +31,32 @@ pub fn uids_in_mark(message: &str, target: &Target) -> Option<Vec<String>> {
     Some(uids.split(',').map(str::to_owned).collect())
 }
 
-/// Leaves the message: marks first. It is bind-mounted and writable even where the root is read-only; outside a pod
-/// there is no such file, and none is made. Errors change nothing.
-pub fn leave(marks: &[String], text: &str) {
-    let whole = marks.iter().map(String::as_str).chain([text]).collect::<Vec<_>>().join("\n");
+/// Leaves the message: marks first, then what a person should read, most important first, then as much of the end of a
+/// log as there is room for. It is bind-mounted and writable even where the root is read-only; outside a pod there is no
+/// such file, and none is made. Errors change nothing.
+pub fn leave(marks: &[String], lines: &[String], log: &[String]) {
     if let Ok(mut file) = OpenOptions::new().write(true).truncate(true).open(PATH) {
-        let _ = file.write_all(cut(&whole).as_bytes());
+        let _ = file.write_all(message(marks, lines, log).as_bytes());
     }
 }
 
-fn cut(text: &str) -> &str {
-    let mut end = LIMIT.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
+fn message(marks: &[String], lines: &[String], log: &[String]) -> String {
+    let head = [marks, lines].concat().join("\n");
+    let head = within(&head, LIMIT);
+    let mut room = LIMIT - head.len();
+    let mut fits = 0;
+    for line in log.iter().rev() {
+        let Some(left) = room.checked_sub(line.len() + 1) else { break };
+        room = left;
+        fits += 1;
     }
-    &text[..end]
+    let tail = log[log.len() - fits..].iter().map(|line| format!("\n{line}"));
+    format!("{head}{}", tail.collect::<String>())
+}
+
+/// As much of the text as fits into so many bytes.
+pub fn within(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
 }
 
 #[cfg(test)]
@@ -74,7 +85,25 @@ mod tests {
     #[test]
     fn message_is_cut_between_characters() {
         let text = "ä".repeat(LIMIT);
-        assert_eq!(cut(&text).len(), LIMIT);
-        assert_eq!(cut(&format!("a{text}")).len(), LIMIT - 1);
+        assert_eq!(within(&text, LIMIT).len(), LIMIT);
+        assert_eq!(within(&format!("a{text}"), LIMIT).len(), LIMIT - 1);
+        assert_eq!(within("short", LIMIT), "short");
+    }
+
+    #[test]
+    fn message_has_marks_then_lines_then_the_last_of_the_log_that_fits() {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (marks, lines) = (texts(&["mark"]), texts(&["failed after 8s", "pod a cannot be scheduled"]));
+        let log = texts(&["| first", "| second"]);
+        let whole = message(&marks, &lines, &log);
+        assert_eq!(whole, "mark\nfailed after 8s\npod a cannot be scheduled\n| first\n| second");
+
+        let log: Vec<String> = (0..100).map(|number| format!("| {number:0>97}")).collect();
+        let whole = message(&marks, &lines, &log);
+        assert!(whole.len() <= LIMIT && whole.len() > LIMIT - 100, "{}", whole.len());
+        assert!(whole.starts_with("mark\nfailed after 8s\n") && whole.ends_with("99"), "{whole}");
+
+        let full = message(&marks, &["x".repeat(LIMIT)], &log);
+        assert_eq!(full.len(), LIMIT);
     }
 }

@@ -4,7 +4,7 @@
 //! the deadline and the signals are `main`'s, which sees how things stand through a watch channel.
 
 use std::env;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Result;
 use futures::stream::{LocalBoxStream, SelectAll, StreamExt};
@@ -14,18 +14,30 @@ use tokio::time::{Instant, sleep_until};
 use crate::client::{Class, Client, Failure};
 use crate::compat::Invocation;
 use crate::config;
+use crate::events::Poster;
+use crate::evidence::Gatherer;
+use crate::explain::Explanation;
 use crate::gone;
 use crate::identity::Identity;
+use crate::inquiry::Inquiry;
 use crate::observe::{self, Behind, BehindUpdates, Demands, Step};
 use crate::outcome::Outcome;
 use crate::output::Output;
-use crate::report;
+use crate::report::{self, Line};
 use crate::target::{Kind, Target};
 use crate::verdict::{Decision, Quorum, Verdict};
 use crate::watch::{Query, updates};
 
-/// How often an outage that goes on is told.
+/// How often an outage that goes on is told, and that the wait does.
 const REMINDER: Duration = Duration::from_secs(30);
+/// So many refused connections in a row, in a pod, are hardly an API server that restarts.
+const REFUSALS: u32 = 3;
+
+/// istio-cni redirects an init container's traffic before its proxy is up:
+/// <https://istio.io/latest/docs/setup/additional-setup/cni/#compatibility-with-application-init-containers>.
+const MESH: &str = "hint: connections are refused again and again. In a service mesh the proxy may not be up yet: run it \
+    as a native sidecar, run this container as user 1337, or exclude the API server's address from redirection \
+    (traffic.sidecar.istio.io/excludeOutboundIPRanges)";
 
 /// How one target stands.
 #[derive(Debug, Clone)]
@@ -38,6 +50,8 @@ pub struct Standing {
     pub subjects: Vec<String>,
     /// what keeps its requests from being answered
     pub trouble: Option<Trouble>,
+    /// what is known of the reason
+    pub explanation: Explanation,
 }
 
 /// A failure that lasts.
@@ -49,6 +63,8 @@ pub struct Trouble {
     /// since when the API refuses; other failures in between do not count as a success
     denied_since: Option<Instant>,
     next_line: Instant,
+    /// connections that were refused
+    refusals: u32,
 }
 
 /// The rules of the wait as a whole.
@@ -60,6 +76,8 @@ pub struct Rules {
     pub auth_grace: Duration,
     /// do not wait, only look (`--timeout 0`)
     pub once: bool,
+    /// this is a pod: its network may not be up yet
+    pub in_pod: bool,
 }
 
 /// Connects, opens the streams of all targets and runs until they decide it.
@@ -67,6 +85,7 @@ pub struct Rules {
 /// # Errors
 /// A configuration that a person has to mend: no credentials, a broken kubeconfig, an unknown context.
 pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>, output: Output) -> Result<Outcome> {
+    let started = Instant::now();
     let identity = Identity::of_this_process(|name| env::var(name).ok());
     let config = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
     let targets = resolve(&invocation.targets, &config.default_namespace);
@@ -75,9 +94,17 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
         quorum: invocation.quorum,
         auth_grace: invocation.auth_grace,
         once: invocation.timeout == Some(Duration::ZERO),
+        in_pod: identity.in_pod,
     };
-    let opening = report::opening(&targets, rules.quorum, invocation.timeout);
-    output.line(&report::stamped(SystemTime::now(), &opening));
+    output.say(&report::opening(&targets, rules.quorum, invocation.timeout));
+    let gatherer = Gatherer { client: client.clone(), identity: identity.clone() };
+    let left = invocation.timeout.filter(|_| !rules.once).map(|timeout| timeout.saturating_sub(started.elapsed()));
+    let inquiry = Inquiry::new(gatherer, targets.iter().cloned(), left);
+    let poster = invocation.events.then(|| Poster::new(client.clone(), &identity)).transpose();
+    let poster = poster.unwrap_or_else(|useless| {
+        tracing::warn!("{useless}");
+        None
+    });
     let opener = Opener {
         client,
         demands: Demands { min: invocation.min as usize, settle: invocation.settle, own_uid: identity.pod_uid.clone() },
@@ -89,7 +116,10 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
         let steps = opener.open(&target);
         (target, steps)
     });
-    Ok(drive(rules, steps.collect(), progress, output).await)
+    let steps: Vec<_> = steps.collect();
+    let standings = steps.iter().map(|(target, _)| Standing::new(target.clone())).collect();
+    let wait = Wait { rules, standings, progress, output, next_heartbeat: started + REMINDER, hinted: false };
+    Ok(drive(wait, steps, inquiry, poster).await)
 }
 
 /// `job/a shop:job/a` is one target for whoever is in the namespace shop.
@@ -163,25 +193,44 @@ fn open_behind(client: &Client, behind: &Behind, pause: Option<Duration>) -> Beh
 }
 
 async fn drive(
-    rules: Rules,
+    mut wait: Wait,
     steps: Vec<(Target, LocalBoxStream<'static, Step>)>,
-    progress: watch::Sender<Vec<Standing>>,
-    output: Output,
+    mut inquiry: Inquiry,
+    mut poster: Option<Poster>,
 ) -> Outcome {
-    let standings = steps.iter().map(|(target, _)| Standing::new(target.clone())).collect();
-    let mut wait = Wait { rules, standings, progress, output };
     let streams =
         steps.into_iter().enumerate().map(|(index, (_, steps))| steps.map(move |step| (index, step)).boxed_local());
     let mut steps: SelectAll<_> = streams.collect();
     loop {
         let alarm = wait.alarm();
         tokio::select! {
-            step = steps.next() => if let Some((index, step)) = step { wait.take(index, step) },
+            step = steps.next() => if let Some((index, step)) = step {
+                wait.take(index, step, &mut inquiry);
+                wait.tell(&mut poster);
+            },
+            (index, explanation) = inquiry.next() => {
+                wait.learn(index, explanation);
+                wait.tell(&mut poster);
+            }
+            failure = run_if_any(&mut poster) => {
+                wait.output.say(&report::remark(format!("--events has no effect: {failure}")));
+                poster = None;
+            }
             () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => wait.remind(),
         }
         if let Some(end) = wait.end() {
+            if end == Outcome::Failed {
+                wait.close(&mut inquiry).await;
+            }
             return end;
         }
+    }
+}
+
+async fn run_if_any(poster: &mut Option<Poster>) -> Failure {
+    match poster {
+        Some(poster) => poster.run().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -190,21 +239,74 @@ struct Wait {
     standings: Vec<Standing>,
     progress: watch::Sender<Vec<Standing>>,
     output: Output,
+    next_heartbeat: Instant,
+    /// the hint about the network was given
+    hinted: bool,
 }
 
 impl Wait {
-    fn take(&mut self, index: usize, step: Step) {
+    fn take(&mut self, index: usize, step: Step, inquiry: &mut Inquiry) {
         let standing = &mut self.standings[index];
-        let line = report::change(&standing.target, &step).or_else(|| standing.outage(&step));
+        let line = report::change(standing, &step).or_else(|| standing.outage(&step));
         if let Some(line) = line {
-            self.output.line(&report::stamped(SystemTime::now(), &line));
+            self.output.say(&line);
         }
         match step {
-            Step::Verdict(verdict) => standing.verdict = Some(verdict),
+            Step::Verdict(verdict) => {
+                if !inquiry.note(index, &verdict) {
+                    standing.explanation = Explanation::default();
+                }
+                standing.verdict = Some(verdict);
+            }
             Step::Subjects(uids) => standing.subjects = uids,
             _ => {}
         }
+        let refused = standing.trouble.as_ref().is_some_and(|trouble| trouble.refusals >= REFUSALS);
+        if refused && self.rules.in_pod && !std::mem::replace(&mut self.hinted, true) {
+            self.output.say(&report::remark(MESH));
+        }
+        self.show();
+    }
+
+    fn learn(&mut self, index: usize, explanation: Explanation) {
+        let standing = &mut self.standings[index];
+        let news: Vec<_> =
+            explanation.news(&standing.explanation).map(|text| report::explanation(standing, text)).collect();
+        for line in news {
+            self.output.say(&line);
+        }
+        standing.explanation = explanation;
+        self.show();
+    }
+
+    /// What the closing report is made of.
+    async fn close(&mut self, inquiry: &mut Inquiry) {
+        let failed = |standing: &Standing| matches!(standing.verdict, Some(Verdict::Failed(_)));
+        let failed: Vec<usize> = (0..self.standings.len()).filter(|index| failed(&self.standings[*index])).collect();
+        for (index, explanation) in inquiry.close(failed).await {
+            self.standings[index].explanation = explanation;
+        }
+        self.show();
+    }
+
+    fn show(&self) {
         self.progress.send_replace(self.standings.clone());
+        if self.output.is_live() {
+            self.output.rows(report::rows(&self.standings));
+        }
+    }
+
+    fn tell(&self, poster: &mut Option<Poster>) {
+        if let Some(poster) = poster {
+            poster.say(self.blockage());
+        }
+    }
+
+    /// Why the whole wait goes on.
+    fn blockage(&self) -> Option<String> {
+        let open = self.standings.iter().filter(|standing| standing.verdict != Some(Verdict::Ready));
+        let texts: Vec<String> = open.map(|it| format!("{}: {}", it.target, report::blockage(it))).collect();
+        (!texts.is_empty()).then(|| format!("waiting for {}", texts.join("; ")))
     }
 
     /// When to do something without a step: an outage to be told again, or a grace that ends.
@@ -214,6 +316,7 @@ impl Wait {
         troubles
             .flat_map(|trouble| [Some(trouble.next_line), grace(trouble)])
             .flatten()
+            .chain([self.next_heartbeat])
             .filter(|at| *at > Instant::now())
             .min()
     }
@@ -223,8 +326,14 @@ impl Wait {
         for standing in &mut self.standings {
             let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.next_line <= now) else { continue };
             trouble.next_line = now + REMINDER;
-            let line = report::outage(&standing.target, &trouble.failure.text, trouble.since.elapsed());
-            self.output.line(&report::stamped(SystemTime::now(), &line));
+            let trouble = trouble.clone();
+            self.output.say(&report::outage(standing, &trouble.failure.text, trouble.since.elapsed()));
+        }
+        if self.next_heartbeat <= now {
+            self.next_heartbeat = now + REMINDER;
+            // The live view counts its seconds by itself.
+            let beats = self.standings.iter().filter(|_| !self.output.is_live()).filter_map(report::heartbeat);
+            beats.for_each(|line| self.output.say(&line));
         }
     }
 
@@ -264,32 +373,36 @@ pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration) -> bool {
 
 impl Standing {
     fn new(target: Target) -> Self {
-        Self { target, verdict: None, subjects: Vec::new(), trouble: None }
+        Self { target, verdict: None, subjects: Vec::new(), trouble: None, explanation: Explanation::default() }
     }
 
     /// Keeps the book of this target's outage; a line when it begins and when it ends.
-    fn outage(&mut self, step: &Step) -> Option<String> {
+    fn outage(&mut self, step: &Step) -> Option<Line> {
         match step {
             Step::Trouble(failure) => self.troubled(failure),
             Step::Recovered => {
                 let trouble = self.trouble.take()?;
-                Some(report::recovery(&self.target, trouble.since.elapsed()))
+                Some(report::recovery(self, trouble.since.elapsed()))
             }
             Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(..) => None,
         }
     }
 
-    fn troubled(&mut self, failure: &Failure) -> Option<String> {
+    fn troubled(&mut self, failure: &Failure) -> Option<Line> {
         let now = Instant::now();
         let refused = failure.is_refusal();
         let denied_since = self.trouble.as_ref().and_then(|trouble| trouble.denied_since);
         let denied_since = denied_since.or(refused.then_some(now));
+        let unconnected = u32::from(failure.text.to_lowercase().contains("connection refused"));
         if let Some(trouble) = &mut self.trouble {
+            trouble.refusals = (trouble.refusals + 1) * unconnected;
             trouble.failure = failure.clone();
             trouble.denied_since = denied_since;
             return None;
         }
-        self.trouble = Some(Trouble { failure: failure.clone(), since: now, denied_since, next_line: now + REMINDER });
-        Some(report::outage(&self.target, &failure.text, Duration::ZERO))
+        let next_line = now + REMINDER;
+        self.trouble =
+            Some(Trouble { failure: failure.clone(), since: now, denied_since, next_line, refusals: unconnected });
+        Some(report::outage(self, &failure.text, Duration::ZERO))
     }
 }

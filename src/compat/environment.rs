@@ -76,6 +76,11 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
         })
     }
 
+    /// <https://no-color.org>: whatever it is set to, as long as it is set to something.
+    pub fn no_color(&self) -> bool {
+        (self.get)("NO_COLOR").is_some_and(|value| !value.is_empty())
+    }
+
     /// The pause between two polls. What `sleep` took, but not zero: that would be a flood of requests.
     pub fn wait_time(&mut self) -> Option<Duration> {
         let pause = |value: &str| duration(value).ok().filter(|pause| !pause.is_zero());

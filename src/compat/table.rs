@@ -437,6 +437,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "`--log-level`: `loud` is none of its values",
         "`error`, `warn`, `info`, `debug` or `trace`",
     ),
+    ("job|a|--output|yaml", "`--output`: `yaml` is none of its values", "`plain` or `json`"),
+    ("job|a|--color", "`--color` needs a value", "`auto`, `always` or `never`"),
+    ("job|a|--log-format|xml", "`--log-format`: `xml` is none of its values", "`text` or `json`"),
+    ("job|a|--quiet=1", "`--quiet` takes no value", "write `--quiet` alone"),
     ("job|a|--any=yes", "`--any` takes no value", "write `--any` alone"),
     ("pod|-lapp=x|--min|0", "`--min`: `0` is not a number from 1 on", "a whole number from 1 on"),
     ("pod|-lapp=x|--min|-1", "`--min`: `-1` is not a number from 1 on", "a whole number from 1 on"),
@@ -502,7 +506,12 @@ fn options_without_a_word_have_their_defaults() {
         settle: Duration::from_secs(2),
         min: 1,
         poll_pause: None,
+        output: Form::Plain,
+        quiet: false,
+        events: false,
+        color: Color::Auto,
         log_level: LogLevel::Info,
+        log_format: LogFormat::Text,
         context: None,
         kubeconfig: None,
         warnings: Vec::new(),
@@ -513,7 +522,7 @@ fn options_without_a_word_have_their_defaults() {
 #[test]
 fn options_are_taken_from_the_line_before_the_environment() {
     let typed = "pod|-lapp=x|--timeout|5m|--auth-grace=0|--missing=fail|--settle|0.5|--min|3|--any|--log-level|WARN\
-                 |--context|c|--kubeconfig|/k";
+                 |--output|json|--color|never|--log-format=json|--context|c|--kubeconfig|/k";
     let variables = [
         ("K8S_WAIT_FOR_TIMEOUT", "90"),
         ("K8S_WAIT_FOR_AUTH_GRACE", "10s"),
@@ -522,6 +531,12 @@ fn options_are_taken_from_the_line_before_the_environment() {
         ("K8S_WAIT_FOR_MIN", "2"),
         ("K8S_WAIT_FOR_ANY", "true"),
         ("K8S_WAIT_FOR_LOG_LEVEL", "error"),
+        ("K8S_WAIT_FOR_LOG_FORMAT", "text"),
+        ("K8S_WAIT_FOR_OUTPUT", "plain"),
+        ("K8S_WAIT_FOR_QUIET", "yes"),
+        ("K8S_WAIT_FOR_EVENTS", "true"),
+        ("K8S_WAIT_FOR_COLOR", "always"),
+        ("NO_COLOR", "1"),
         ("DEBUG", "2"),
         ("WAIT_TIME", "5"),
     ];
@@ -532,12 +547,24 @@ fn options_are_taken_from_the_line_before_the_environment() {
     assert_eq!((of_line.log_level, of_line.poll_pause), (LogLevel::Warn, Some(Duration::from_secs(5))));
     assert_eq!((of_line.context.as_deref(), of_line.kubeconfig), (Some("c"), Some(PathBuf::from("/k"))));
 
+    assert_eq!((of_line.output, of_line.color, of_line.log_format), (Form::Json, Color::Never, LogFormat::Json));
+
     let of_variables = run("pod|-lapp=x", &variables).expect("a line");
     assert_eq!(of_variables.timeout, Some(Duration::from_secs(90)));
     assert_eq!(of_variables.auth_grace, Duration::from_secs(10));
     assert_eq!(of_variables.settle, Duration::from_millis(1500));
     assert_eq!((of_variables.missing, of_variables.min, of_variables.quorum), (Missing::Ready, 2, Quorum::Any));
-    assert_eq!(of_variables.log_level, LogLevel::Error);
+    assert_eq!((of_variables.log_level, of_variables.log_format), (LogLevel::Error, LogFormat::Text));
+    assert_eq!((of_variables.output, of_variables.color), (Form::Plain, Color::Always));
+    assert!(of_variables.quiet && of_variables.events);
+}
+
+#[test]
+fn no_color_is_meant_for_every_program_and_our_own_option_comes_first() {
+    let color = |line: &str, value: &str| run(line, &[("NO_COLOR", value)]).expect(line).color;
+    assert_eq!(color("job|a", "1"), Color::Never);
+    assert_eq!(color("job|a", ""), Color::Auto);
+    assert_eq!(color("job|a|--color|always", "1"), Color::Always);
 }
 
 #[test]
@@ -558,6 +585,11 @@ fn a_wrong_variable_of_our_own_is_a_usage_error_and_an_empty_one_is_none() {
         ("K8S_WAIT_FOR_SETTLE", "2 x", "is not a time", "$TIMES"),
         ("K8S_WAIT_FOR_MIN", "0", "is not a number from 1 on", "a whole number from 1 on"),
         ("K8S_WAIT_FOR_ANY", "maybe", "is neither true nor false", "`true` or `false`"),
+        ("K8S_WAIT_FOR_QUIET", "2", "is neither true nor false", "`true` or `false`"),
+        ("K8S_WAIT_FOR_EVENTS", "2", "is neither true nor false", "`true` or `false`"),
+        ("K8S_WAIT_FOR_OUTPUT", "yaml", "is none of its values", "`plain` or `json`"),
+        ("K8S_WAIT_FOR_COLOR", "red", "is none of its values", "`auto`, `always` or `never`"),
+        ("K8S_WAIT_FOR_LOG_FORMAT", "xml", "is none of its values", "`text` or `json`"),
         ("K8S_WAIT_FOR_MISSING", "maybe", "is none of its values", "`wait`, `fail` or `ready`"),
         ("K8S_WAIT_FOR_LOG_LEVEL", "2", "is none of its values", "`error`, `warn`, `info`, `debug` or `trace`"),
     ];
