@@ -14,6 +14,8 @@ mod events;
 mod evidence;
 mod exec;
 mod explain;
+#[cfg(test)]
+mod fuzz;
 mod gone;
 mod identity;
 mod inquiry;

@@ -62,9 +62,18 @@ pub struct Trouble {
     since: Instant,
     /// since when the API refuses; other failures in between do not count as a success
     denied_since: Option<Instant>,
+    /// whether lines speak of it; another target's may say the same
+    told: bool,
     next_line: Instant,
     /// connections that were refused
     refusals: u32,
+}
+
+impl Trouble {
+    fn new(failure: &Failure, now: Instant) -> Self {
+        let failure = failure.clone();
+        Self { failure, since: now, denied_since: None, told: false, next_line: now + REMINDER, refusals: 0 }
+    }
 }
 
 /// The rules of the wait as a whole.
@@ -246,8 +255,9 @@ struct Wait {
 
 impl Wait {
     fn take(&mut self, index: usize, step: Step, inquiry: &mut Inquiry) {
+        let known = self.outage_is_told();
         let standing = &mut self.standings[index];
-        let line = report::change(standing, &step).or_else(|| standing.outage(&step));
+        let line = report::change(standing, &step).or_else(|| standing.outage(&step, known));
         if let Some(line) = line {
             self.output.say(&line);
         }
@@ -312,20 +322,31 @@ impl Wait {
     /// When to do something without a step: an outage to be told again, or a grace that ends.
     fn alarm(&self) -> Option<Instant> {
         let troubles = self.standings.iter().filter_map(|standing| standing.trouble.as_ref());
-        let grace = |trouble: &Trouble| trouble.denied_since.map(|since| since + self.rules.auth_grace);
-        troubles
-            .flat_map(|trouble| [Some(trouble.next_line), grace(trouble)])
-            .flatten()
-            .chain([self.next_heartbeat])
-            .filter(|at| *at > Instant::now())
-            .min()
+        let grace = |trouble: &Trouble| {
+            let end = trouble.denied_since.map(|since| since + self.rules.auth_grace);
+            end.filter(|at| *at > Instant::now())
+        };
+        let moments = troubles.flat_map(|trouble| [Some(trouble.next_line), grace(trouble)]).flatten();
+        moments.chain([self.next_heartbeat]).min()
+    }
+
+    /// One line for an outage, not one for each target: they all ask the same API server. A refusal is a target's own.
+    fn outage_is_told(&self) -> bool {
+        let mut troubles = self.standings.iter().filter_map(|standing| standing.trouble.as_ref());
+        troubles.any(|trouble| trouble.told && !trouble.failure.is_refusal())
     }
 
     fn remind(&mut self) {
         let now = Instant::now();
+        let mut known = self.outage_is_told();
         for standing in &mut self.standings {
             let Some(trouble) = standing.trouble.as_mut().filter(|trouble| trouble.next_line <= now) else { continue };
             trouble.next_line = now + REMINDER;
+            trouble.told |= !known || trouble.failure.is_refusal();
+            if !trouble.told {
+                continue;
+            }
+            known = true;
             let trouble = trouble.clone();
             self.output.say(&report::outage(standing, &trouble.failure.text, trouble.since.elapsed()));
         }
@@ -377,32 +398,34 @@ impl Standing {
     }
 
     /// Keeps the book of this target's outage; a line when it begins and when it ends.
-    fn outage(&mut self, step: &Step) -> Option<Line> {
+    /// `known` says that another target's line tells of it.
+    fn outage(&mut self, step: &Step, known: bool) -> Option<Line> {
         match step {
-            Step::Trouble(failure) => self.troubled(failure),
+            Step::Trouble(failure) => self.troubled(failure, known),
             Step::Recovered => {
-                let trouble = self.trouble.take()?;
+                let trouble = self.trouble.take().filter(|trouble| trouble.told)?;
                 Some(report::recovery(self, trouble.since.elapsed()))
             }
             Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(..) => None,
         }
     }
 
-    fn troubled(&mut self, failure: &Failure) -> Option<Line> {
+    fn troubled(&mut self, failure: &Failure, known: bool) -> Option<Line> {
         let now = Instant::now();
         let refused = failure.is_refusal();
-        let denied_since = self.trouble.as_ref().and_then(|trouble| trouble.denied_since);
-        let denied_since = denied_since.or(refused.then_some(now));
         let unconnected = u32::from(failure.text.to_lowercase().contains("connection refused"));
-        if let Some(trouble) = &mut self.trouble {
-            trouble.refusals = (trouble.refusals + 1) * unconnected;
-            trouble.failure = failure.clone();
-            trouble.denied_since = denied_since;
-            return None;
-        }
-        let next_line = now + REMINDER;
-        self.trouble =
-            Some(Trouble { failure: failure.clone(), since: now, denied_since, next_line, refusals: unconnected });
-        Some(report::outage(self, &failure.text, Duration::ZERO))
+        let earlier = self.trouble.take();
+        let turned = earlier.as_ref().is_none_or(|earlier| earlier.failure.is_refusal() != refused);
+        let told = turned && (refused || !known);
+        let trouble = earlier.unwrap_or_else(|| Trouble::new(failure, now));
+        let since = trouble.since;
+        self.trouble = Some(Trouble {
+            failure: failure.clone(),
+            denied_since: trouble.denied_since.or(refused.then_some(now)),
+            told: told || trouble.told,
+            refusals: (trouble.refusals + 1) * unconnected,
+            ..trouble
+        });
+        told.then(|| report::outage(self, &failure.text, now - since))
     }
 }

@@ -6,6 +6,7 @@
 //! what lies between here and the API server. `kube::runtime::watcher` is not used: it reopens a watch that ends at
 //! once without back-off, loops for ever on a 410 that comes as an HTTP status, and cannot poll.
 
+use std::fmt;
 use std::time::Duration;
 
 use futures::stream::{self, LocalBoxStream, StreamExt};
@@ -414,32 +415,94 @@ impl Following {
         };
         let line = line?.ok_or(End::Closed)?;
         self.heard = Some(Instant::now());
-        self.read(&line)
+        let (event, version) = read(&line)?;
+        // Not the same event again and again, as from a cache in between.
+        self.progress |= !matches!(event, Event::Bookmark) && version != self.version;
+        self.version = version;
+        Ok(event)
+    }
+}
+
+/// One line: what happened, and the version to resume from after it.
+fn read<T: Object>(line: &[u8]) -> Result<(Event<T>, String), End> {
+    let garbage = |error: &dyn fmt::Display| {
+        tracing::warn!(%error, "a watch event that cannot be read");
+        End::ListAgain
+    };
+    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| garbage(&error))?;
+    let json = object.get();
+    if r#type == "ERROR" {
+        return Err(failure_in_event(json.as_bytes()).into());
+    }
+    let Versioned { metadata } = serde_json::from_str(json).map_err(|error| garbage(&error))?;
+    let version = metadata.resource_version;
+    if version.is_empty() {
+        return Err(garbage(&"it has no version"));
+    }
+    if r#type == "BOOKMARK" {
+        return Ok((Event::Bookmark, version));
+    }
+    let object = serde_json::from_str(json).map_err(|error| garbage(&error))?;
+    let event = if r#type == "DELETED" { Event::Deleted(object) } else { Event::Applied(object) };
+    Ok((event, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Job;
+
+    const ADDED: &str = r#"{"type":"ADDED","object":{"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"migrate",
+        "namespace":"shop","uid":"4f1c","resourceVersion":"261"},"spec":{"suspend":true,"completions":1},"status":{}}}"#;
+
+    fn event(line: &str) -> Result<(Event<Job>, String), End> {
+        read(line.as_bytes())
     }
 
-    fn read<T: Object>(&mut self, line: &[u8]) -> Result<Event<T>, End> {
-        let garbage = |error: serde_json::Error| {
-            tracing::warn!(%error, "a watch event that cannot be read");
-            End::ListAgain
-        };
-        let event: RawEvent = serde_json::from_slice(line).map_err(garbage)?;
-        let json = event.object.get();
-        if event.r#type == "ERROR" {
-            return Err(failure_in_event(json.as_bytes()).into());
+    #[test]
+    fn events_carry_the_version_to_resume_from() {
+        for (kind, applied) in [("ADDED", true), ("MODIFIED", true), ("DELETED", false)] {
+            let (event, version) = event(&ADDED.replace("ADDED", kind)).unwrap();
+            assert_eq!((version.as_str(), matches!(event, Event::Applied(_))), ("261", applied), "{kind}");
         }
-        if event.r#type == "BOOKMARK" {
-            let bookmark: Versioned = serde_json::from_str(json).map_err(garbage)?;
-            self.version = bookmark.metadata.resource_version;
-            return Ok(Event::Bookmark);
+        let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"Job","metadata":{"resourceVersion":"300"}}}"#;
+        assert!(matches!(event(bookmark), Ok((Event::Bookmark, version)) if version == "300"));
+    }
+
+    #[test]
+    fn history_that_is_gone_and_garbage_are_listed_again_and_other_errors_resumed() {
+        let error =
+            |code: u16| format!(r#"{{"type":"ERROR","object":{{"kind":"Status","code":{code},"message":"x"}}}}"#);
+        assert!(matches!(event(&error(410)), Err(End::ListAgain)));
+        assert!(matches!(event(&error(500)), Err(End::Broken(_))));
+        for garbage in
+            ["", "<html>", "{}", "null", &ADDED[..80], &ADDED.replace("261", ""), r#"{"type":"ADDED","object":1}"#]
+        {
+            assert!(matches!(event(garbage), Err(End::ListAgain)), "{garbage}");
         }
-        let object: T = serde_json::from_str(json).map_err(garbage)?;
-        let version = &object.metadata().resource_version;
-        // Not the same event again and again, as from a cache in between.
-        self.progress |= *version != self.version;
-        self.version.clone_from(version);
-        match event.r#type {
-            "DELETED" => Ok(Event::Deleted(object)),
-            _ => Ok(Event::Applied(object)),
+    }
+
+    #[test]
+    fn no_line_panics() {
+        for _ in 0..5_000 {
+            let mut broken = ADDED.as_bytes().to_vec();
+            for _ in 0..fastrand::usize(1..4) {
+                let at = fastrand::usize(..broken.len());
+                broken[at] = fastrand::u8(..);
+            }
+            broken.truncate(fastrand::usize(..=broken.len()));
+            drop(read::<Job>(&broken));
         }
+    }
+
+    #[test]
+    fn refused_verb_is_tried_again_soon_and_then_every_minute() {
+        let mut refused = None;
+        let waits = (0..8).map(|_| {
+            refused = Some(Refused::after(refused));
+            refused.unwrap().wait.as_secs()
+        });
+        assert_eq!(waits.collect::<Vec<_>>(), [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert!(Refused::may_be_tried(None) && !Refused::may_be_tried(refused));
     }
 }

@@ -54,9 +54,11 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
 
 pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Namespace) {
     create_job(namespace, "migrate");
+    create_job(namespace, "index");
     let wire = wire(namespace.cluster(), Faults::default());
-    let waiting = wait(&through(namespace, &wire), &["job", "migrate"]);
-    await_watch(namespace);
+    let waiting = wait(&through(namespace, &wire), &["job", "migrate", "index"]);
+    let watches = || namespace.requests_by("waiter").iter().filter(|it| it.verb == "watch" && it.open).count();
+    namespace.eventually("both are watched", || (watches() == 2).then_some(()));
     wire.set(refusing());
     wire.cut(Cut::Rst);
     let down = Instant::now();
@@ -69,7 +71,9 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     waiting.line("answers again, after 1m");
     within(LONGEST_PAUSE, "API server back: told after", up.elapsed());
     complete_job(namespace, "migrate");
+    complete_job(namespace, "index");
     let finished = succeeds(waiting);
+    // Of the outage, not of each target.
     assert_eq!(finished.stdout.matches("trying again").count(), 3, "{finished:#?}");
     assert_eq!(finished.stdout.matches("answers again").count(), 1, "{finished:#?}");
 }
