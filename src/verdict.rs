@@ -16,7 +16,8 @@ pub struct Reason {
 impl Reason {
     /// A reason from its two parts.
     pub fn new(code: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
-        Self { code: code.into(), text: text.into() }
+        // Parts of it come from whoever may write a status: a line stays one line, and no terminal is driven by it.
+        Self { code: code.into(), text: text.into().replace(char::is_control, " ") }
     }
 }
 
@@ -114,6 +115,11 @@ mod tests {
         }
         assert_eq!(decide(Quorum::All, "wf"), Decision::Failed);
         assert_eq!(decide(Quorum::All, "r?"), Decision::Undecided, "a target that was not seen yet is not ready");
+    }
+
+    #[test]
+    fn reason_is_one_line_whatever_a_status_says() {
+        assert_eq!(Reason::new("Evicted", "gone:\n\u{1b}[2Jlow on memory").text, "gone:  [2Jlow on memory");
     }
 
     #[test]

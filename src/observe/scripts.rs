@@ -149,6 +149,13 @@ async fn pods_that_have_been_ready_for_long_need_no_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rest_is_told_with_its_length() {
+    let step = pods(target("pod -lapp=db"), demands(), script([(0, listed([ready("db-0")]))])).next().await;
+    let expected = Verdict::waiting("Settling", "1 pod ready, waiting until that has been so for 2s");
+    assert_eq!(step, Some(Step::Verdict(expected)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn youngest_pod_decides_how_long_the_set_has_rested() {
     let old = pod("db-0", "Running", "True", DATE - 100);
     let told = pods_told("pod -lapp=db", [(0, listed([old.clone(), ready("db-1")]))]).await;
