@@ -222,15 +222,19 @@ impl<T: Object> Watcher<T> {
     async fn list_or_get(&mut self) -> Result<(Vec<T>, String, Timestamp), Failure> {
         let name = self.query.name.clone();
         let mut refused = self.list_refused.take();
+        let mut refusal = None;
         if name.is_none() || Refused::may_be_tried(refused) {
             match self.list().await {
                 Err(failure) if failure.class == Class::Denied && name.is_some() => {
                     refused = Some(Refused::after(refused));
+                    refusal = Some(failure);
                 }
                 listed => return listed,
             }
         }
-        let got = self.get(&name.unwrap_or_default()).await?;
+        // Where both are refused, the better one is told: it is what a Role should have.
+        let told = |failure: Failure| refusal.filter(|_| failure.class == Class::Denied).unwrap_or(failure);
+        let got = self.get(&name.unwrap_or_default()).await.map_err(told)?;
         // Not while nothing works: then every retry tries both.
         self.list_refused = refused;
         Ok(got)
