@@ -167,7 +167,7 @@ fn denied_wait_ends_with_77_after_the_grace(namespace: &Namespace) {
     create_job(namespace, "");
     let finished = run(namespace, NOTHING, &["job", "migrate", "--auth-grace", "1s"]);
     assert_eq!(finished.code, Some(77), "{finished:#?}");
-    assert!(finished.stdout.contains("cannot get resource \"jobs\""), "{finished:#?}");
+    assert!(finished.stdout.contains("cannot list resource \"jobs\""), "{finished:#?}");
 }
 
 fn denied_wait_is_77_at_the_deadline_too(namespace: &Namespace) {
