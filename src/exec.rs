@@ -6,7 +6,9 @@
 //! and what it writes to stdout, which is the secret, never gets into a message.
 
 use std::io::{IsTerminal, stdin};
+use std::pin::pin;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use http::HeaderValue;
@@ -15,8 +17,12 @@ use kube::config::{AuthInfo, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::sleep;
 
 use crate::token::bearer;
+
+/// How long it may take before somebody should know what is being waited for.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A plugin that can be run again and again.
 #[derive(Clone)]
@@ -65,7 +71,15 @@ impl Plugin {
         let name = self.0.command.as_deref().context("the kubeconfig's exec plugin has no command")?;
         let mut command = self.command(name)?;
         tracing::debug!(plugin = name, "running the exec plugin");
-        let output = command.output().await.with_context(|| self.not_started(name))?;
+        let mut output = pin!(command.output());
+        let output = tokio::select! {
+            output = &mut output => output,
+            () = sleep(SILENCE) => {
+                tracing::warn!("the exec plugin {name} has not answered for {SILENCE:?}, waiting for it");
+                output.await
+            }
+        };
+        let output = output.with_context(|| self.not_started(name))?;
         ensure!(output.status.success(), "the exec plugin {name} failed ({})", output.status);
         // The parser's own words would quote what it read.
         let read: ExecCredential = serde_saphyr::from_slice(&output.stdout)

@@ -14,6 +14,7 @@ mod events;
 mod evidence;
 mod exec;
 mod explain;
+mod failure;
 #[cfg(test)]
 mod fuzz;
 mod gone;

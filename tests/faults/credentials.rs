@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use testbed::{
-    Namespace,
+    Namespace, Wait,
     wire::{Cut, Faults},
 };
 
@@ -16,8 +16,8 @@ use crate::{
     ends::{ends_at_once, write_script},
     figures::within,
     scene::{
-        READER, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds, wait,
-        wait_for_job, wire,
+        PROGRAM, READER, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds,
+        wait, wait_for_job, wire,
     },
 };
 
@@ -49,6 +49,33 @@ pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
     within(LONGEST_PAUSE, "token invalid, then replaced in its file: used after", used);
     complete_job(namespace, "migrate");
     succeeds(waiting);
+}
+
+/// Where the kubelet would put them; `/run` is this cluster's own.
+fn write_service_account(namespace: &Namespace) {
+    let folder = Path::new("/run/secrets/kubernetes.io/serviceaccount");
+    fs::create_dir_all(folder).expect("/run takes folders");
+    let ca = namespace.cluster().admin_kubeconfig().with_file_name("ca.crt");
+    fs::copy(ca, folder.join("ca.crt")).expect("the folder takes files");
+    for (file, text) in [("namespace", format!("{}\n", namespace.name())), ("token", namespace.token_for("waiter"))] {
+        fs::write(folder.join(file), text).expect("the folder takes files");
+    }
+}
+
+pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    reader(namespace);
+    let inside = || {
+        let host = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+        let proxy = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("https_proxy", "http://127.0.0.1:1")];
+        Wait::start(PROGRAM, ["job", "migrate"], host.into_iter().chain(proxy))
+    };
+    let finished = inside().finish();
+    assert_eq!(finished.code, Some(78), "{finished:#?}");
+    assert!(finished.stderr.contains("hint: ") && finished.stderr.contains("automount"), "{finished:#?}");
+    write_service_account(namespace);
+    succeeds(inside());
 }
 
 pub fn right_granted_10_s_late_is_enough(namespace: &Namespace) {

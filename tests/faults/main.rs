@@ -48,7 +48,8 @@ fn main() -> ExitCode {
             exec_plugin_runs_again_when_its_token_expires,
             exec_plugin_runs_again_after_a_401,
             exec_plugin_gives_a_certificate,
-            exec_plugin_ends_with_the_wait;
+            exec_plugin_ends_with_the_wait,
+            service_account_of_the_pod_is_used_without_a_proxy;
         answers:
             retry_after_is_a_floor,
             server_s_troubles_pass;

@@ -12,6 +12,7 @@ use testbed::{Namespace, machine::bound, wire::Faults};
 use crate::{
     figures::{shown, within},
     scene::{PROGRAM, complete_job, create_job, let_pass, since, through, wire},
+    start_api_server,
 };
 
 const WAITERS: usize = 500;
@@ -58,8 +59,7 @@ pub fn five_hundred_waiters_survive_a_restart(namespace: &Namespace) {
     server.kill().expect("the API server is there");
     let killed = Instant::now();
     let_pass(Duration::from_secs(10));
-    server.restart().expect("the API server starts");
-    namespace.cluster().await_api_server();
+    start_api_server(namespace.cluster());
     let back = Instant::now();
     since(back, "all are answered again", || crowd.iter().all(|waiter| waiter.says("answers again")));
     within(LONGEST_PAUSE, "500 waiters: the last is answered again after", back.elapsed());

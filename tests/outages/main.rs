@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::json;
 use testbed::{
-    Namespace, Needs, Signal, Test, run_tests_beside, tests,
+    Cluster, Namespace, Needs, Signal, Test, run_tests_beside, tests,
     wire::{Cut, Faults, Wire},
 };
 
@@ -44,6 +44,14 @@ fn main() -> ExitCode {
     let code = run_tests_beside(1, Needs::ControlPlane, rows);
     figures::print();
     code
+}
+
+/// Starts the API server, again or after its death. The controllers' own back-off would keep them away from it for longer
+/// than the next row may take to get its service account, so they begin anew.
+fn start_api_server(cluster: &Cluster) {
+    cluster.process("kube-apiserver").restart().expect("the API server starts");
+    cluster.await_api_server();
+    cluster.process("kube-controller-manager").restart().expect("the controllers start");
 }
 
 fn etcd_stopped_for_20_s_is_survived(namespace: &Namespace) {
@@ -75,8 +83,7 @@ fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namespace)
     waiting.line("trying again");
     within(Duration::from_secs(1), "kube-apiserver killed: told after", killed.elapsed());
     let_pass(Duration::from_secs(45));
-    server.restart().expect("the API server starts");
-    namespace.cluster().await_api_server();
+    start_api_server(namespace.cluster());
     let back = Instant::now();
     waiting.line("answers again");
     within(LONGEST_PAUSE, "kube-apiserver restarted 45 s later: told after", back.elapsed());
@@ -157,8 +164,7 @@ fn two_api_servers_restarted_in_turn_are_survived(namespace: &Namespace) {
         let before = versions();
         first.kill().expect("the API server is there");
         since(Instant::now(), "the watch goes on at the second server", || versions() > before);
-        first.restart().expect("the API server starts");
-        namespace.cluster().await_api_server();
+        start_api_server(namespace.cluster());
         let before = versions();
         second.kill();
         since(Instant::now(), "the watch goes on at the first server", || versions() > before);
@@ -197,8 +203,7 @@ fn job_gone_with_its_history_is_waited_for(namespace: &Namespace) {
     namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Succeeded"}));
     namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
     // A new API server knows nothing of what was before it.
-    namespace.cluster().process("kube-apiserver").restart().expect("the API server starts");
-    namespace.cluster().await_api_server();
+    start_api_server(namespace.cluster());
     wire.set(Faults::default());
     let line = waiting.line("last seen");
     shown("Job gone, history too", line.split("waiting: ").nth(1).unwrap_or_default().trim());
