@@ -1,0 +1,474 @@
+//! What a person is told when a real node cannot run what is waited for: the lines of the waiting container's log and
+//! of its termination message, word for word. What differs from run to run is written `POD` and `N restarts`.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use testbed::{Namespace, Needs, Test, tests};
+
+fn main() -> ExitCode {
+    let of_own_cluster = tests![image_that_does_not_exist, job_refused_by_admission].map(Test::of_own_cluster);
+    let anywhere = tests![
+        command_not_found,
+        crash_loop,
+        out_of_memory,
+        unschedulable_by_node_selector,
+        unschedulable_by_resources,
+        missing_config_map,
+        missing_secret,
+        failing_init_container,
+        failing_readiness_probe,
+        job_out_of_quota,
+        migration_with_a_traceback,
+        log_with_escapes_and_long_lines,
+        backoff_limit,
+        active_deadline,
+        hook_that_waits_for_itself,
+        event_on_the_waiting_pod,
+    ];
+    testbed::run_tests(Needs::Node, anywhere.into_iter().chain(of_own_cluster))
+}
+
+/// What a careful chart grants who shall be told why.
+const RIGHTS: &str = "[
+    {apiGroups: [batch], resources: [jobs], verbs: [get, list, watch]},
+    {apiGroups: [''], resources: [pods, services], verbs: [get, list, watch]},
+    {apiGroups: [''], resources: [pods/log], verbs: [get]},
+    {apiGroups: [''], resources: [events], verbs: [list, create, patch]},
+]";
+
+/// Starts a pod whose only container waits.
+fn start(namespace: &Namespace, arguments: &str, labels: &str) {
+    namespace.kubeconfig_for("waiter", Some(RIGHTS));
+    let image = namespace.cluster().image();
+    namespace.apply(&format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: waiter, labels: {labels}}}
+spec:
+  serviceAccountName: waiter
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: wait, image: {image}, imagePullPolicy: IfNotPresent, args: [{arguments}]}}]
+"
+    ));
+}
+
+/// How a wait has ended.
+#[derive(Debug)]
+struct Told {
+    code: i64,
+    log: Vec<String>,
+    /// the termination message
+    message: Vec<String>,
+}
+
+fn wait(namespace: &Namespace, arguments: &str) -> Told {
+    start(namespace, arguments, "{}");
+    end(namespace)
+}
+
+fn end(namespace: &Namespace) -> Told {
+    let end = namespace.eventually("the wait's end", || {
+        namespace.get("pod/waiter").pointer("/status/containerStatuses/0/state/terminated").cloned()
+    });
+    let message = end["message"].as_str().unwrap_or_default();
+    assert!(message.len() <= 4096, "{message}");
+    Told {
+        code: end["exitCode"].as_i64().expect("an end has an exit code"),
+        log: lines(&namespace.pod_logs("waiter", "wait")),
+        message: lines(message),
+    }
+}
+
+/// Without times, and without what differs from run to run.
+fn lines(text: &str) -> Vec<String> {
+    let untimed = |line: &str| line.split_once("Z] ").map_or(line, |(_, text)| text).to_owned();
+    text.lines().map(untimed).map(|line| restarts(&pods(&line))).collect()
+}
+
+/// `migrate-x7k2p` → `POD`
+fn pods(line: &str) -> String {
+    let mut parts = line.split("migrate-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, part| match part.get(..5) {
+        Some(suffix) if suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) => format!("{line}POD{}", &part[5..]),
+        _ => format!("{line}migrate-{part}"),
+    })
+}
+
+/// `, 3 restarts` → `, N restarts`
+fn restarts(line: &str) -> String {
+    let Some(at) = line.find(" restart") else { return line.to_owned() };
+    let (before, after) = line.split_at(at);
+    let number = before.rsplit(' ').next().unwrap_or_default();
+    let rest = after.trim_start_matches(" restart").trim_start_matches('s');
+    match number.parse::<u32>() {
+        Ok(0) | Err(_) => line.to_owned(),
+        Ok(_) => format!("{}N restarts{rest}", &before[..before.len() - number.len()]),
+    }
+}
+
+/// These lines are in the log in this order, each about the target; before a deadline the first of them was said while it
+/// waited, too. The message begins like the log's last line and has them, those of a container's log without the target.
+#[track_caller]
+fn assert_told(told: &Told, code: i64, end: &str, target: &str, expected: &[&str]) {
+    assert_eq!(told.code, code, "{told:#?}");
+    let last = told.log.last().map_or("", String::as_str);
+    assert!(last.starts_with(end), "the log ends with {end:?}: {told:#?}");
+    assert_eq!(told.message.first().map_or("", String::as_str), last, "{told:#?}");
+    let about = |line: &&str| format!("{target}: {line}");
+    let before = expected.first().filter(|_| code == 124).map(about);
+    assert_in_order(&told.log, &before.into_iter().chain(expected.iter().map(about)).collect::<Vec<_>>());
+    let of_log = |line: &&str| line.starts_with("| ") || line.starts_with("last ");
+    let of_message = |line: &&str| if of_log(line) { (*line).to_owned() } else { about(line) };
+    assert_in_order(&told.message, &expected.iter().map(of_message).collect::<Vec<_>>());
+}
+
+#[track_caller]
+fn assert_in_order(lines: &[String], expected: &[String]) {
+    let mut rest = lines.iter();
+    for line in expected {
+        assert!(rest.any(|it| it == line), "missing or out of order: {line}\nin:\n{}", lines.join("\n"));
+    }
+}
+
+fn create_job(namespace: &Namespace, settings: &str, container: &str) {
+    namespace.apply(&format!(
+        "
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: migrate}}
+spec:
+  {settings}
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 5
+      containers: [{{name: migrate, image: busybox:1.37, {container}}}]
+"
+    ));
+}
+
+/// A Job that runs this script once.
+fn create_script(namespace: &Namespace, settings: &str, script: &str) {
+    create_job(namespace, settings, &format!("command: [sh, -c, {script:?}]"));
+}
+
+fn create_pod(namespace: &Namespace, settings: &str, container: &str) {
+    namespace.apply(&format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: app}}
+spec:
+  terminationGracePeriodSeconds: 0
+  {settings}
+  containers: [{{name: app, image: busybox:1.37, {container}}}]
+"
+    ));
+}
+
+/// Waits until a container of the pod waits for this reason, so that the product finds it so.
+fn await_waiting(namespace: &Namespace, pod: &str, reason: &str) {
+    namespace.eventually(reason, || {
+        let pod = namespace.get(&format!("pod/{pod}"));
+        let lists = ["initContainerStatuses", "containerStatuses"].map(|list| pod["status"][list].as_array().cloned());
+        let statuses: Vec<Value> = lists.into_iter().flatten().flatten().collect();
+        statuses.iter().any(|status| status["state"]["waiting"]["reason"] == reason).then_some(())
+    });
+}
+
+fn await_event(namespace: &Namespace, reason: &str) {
+    namespace
+        .eventually(reason, || namespace.list("event", "").iter().any(|event| event["reason"] == reason).then_some(()));
+}
+
+/// A registry that has nothing: no real one is at hand, and this is all that one says to that.
+fn empty_registry() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("it has an address").port();
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(say_not_found(stream))));
+    port
+}
+
+fn say_not_found(mut stream: TcpStream) -> std::io::Result<()> {
+    let _ = stream.read(&mut [0; 4096])?;
+    let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+    let length = body.len();
+    let head = format!("HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+    write!(stream, "{head}Connection: close\r\n\r\n{body}")
+}
+
+/// Long enough to be told before the report is begun, 3 s before its end.
+const AT_MOST: &str = "--timeout, 9s";
+
+fn image_that_does_not_exist(namespace: &Namespace) {
+    let image = format!("127.0.0.1:{}/app:v3", empty_registry());
+    create_job(namespace, "backoffLimit: 0", &format!("image: '{image}'"));
+    await_event(namespace, "BackOff");
+    let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
+    let pull = format!("pod POD cannot pull image {image}: not found");
+    assert_told(&told, 124, "deadline passed after ", "job/migrate", &[&pull]);
+}
+
+fn command_not_found(namespace: &Namespace) {
+    create_pod(namespace, "", "command: [migrate-it]");
+    await_waiting(namespace, "app", "CrashLoopBackOff");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let start = "pod app cannot start container app: there is no `migrate-it` in its image";
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &[start]);
+}
+
+fn crash_loop(namespace: &Namespace) {
+    create_pod(namespace, "", "command: [sh, -c, 'echo there is no licence; exit 4']");
+    await_waiting(namespace, "app", "CrashLoopBackOff");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let expected = [
+        "container app of pod app has failed with exit code 4, N restarts",
+        "container app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
+        "last line of container app of pod app:",
+        "| there is no licence",
+    ];
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
+}
+
+fn out_of_memory(namespace: &Namespace) {
+    let script = "command: [sh, -c, 'echo loading; exec tail /dev/zero']";
+    create_job(namespace, "backoffLimit: 0", &format!("resources: {{limits: {{memory: 16Mi}}}}, {script}"));
+    let told = wait(namespace, "job, migrate");
+    let expected = [
+        "container migrate of pod POD was killed because it used more memory than its limit (OOMKilled, exit code 137)",
+        "container migrate, image docker.io/library/busybox:1.37: exit code 137 (OOMKilled), 0 restarts",
+        "last line of container migrate of pod POD:",
+        "| loading",
+    ];
+    let end = "failed after ";
+    assert_told(&told, 1, end, "job/migrate", &expected);
+    assert!(
+        told.message[0]
+            .ends_with("BackoffLimitExceeded: Job has reached the specified backoff limit, 1 failed (backoffLimit 0)")
+    );
+}
+
+fn unschedulable_by_node_selector(namespace: &Namespace) {
+    create_pod(namespace, "nodeSelector: {disk: ssd}", "");
+    await_event(namespace, "FailedScheduling");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let expected =
+        "pod app cannot be scheduled: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector";
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &[expected]);
+}
+
+fn unschedulable_by_resources(namespace: &Namespace) {
+    create_job(namespace, "", "resources: {requests: {cpu: 1000, memory: 100Ti}}");
+    await_event(namespace, "FailedScheduling");
+    let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
+    let expected = "pod POD cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory";
+    assert_told(&told, 124, "deadline passed after ", "job/migrate", &[expected]);
+}
+
+fn missing_config_map(namespace: &Namespace) {
+    create_pod(namespace, "", "envFrom: [{configMapRef: {name: settings}}]");
+    await_waiting(namespace, "app", "CreateContainerConfigError");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let expected = [
+        "pod app cannot start container app: ConfigMap settings does not exist",
+        "container app, image busybox:1.37: CreateContainerConfigError: configmap \"settings\" not found",
+    ];
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
+}
+
+fn missing_secret(namespace: &Namespace) {
+    let volume = "volumes: [{name: tls, secret: {secretName: shop-tls}}]";
+    create_pod(namespace, volume, "volumeMounts: [{name: tls, mountPath: /tls}]");
+    await_event(namespace, "FailedMount");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let expected = "pod app cannot mount volume tls: Secret shop-tls does not exist";
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &[expected]);
+}
+
+fn failing_init_container(namespace: &Namespace) {
+    let init = "{name: prepare, image: 'busybox:1.37', command: [sh, -c, 'echo no route to db >&2; exit 7']}";
+    create_pod(namespace, &format!("initContainers: [{init}]"), "");
+    await_waiting(namespace, "app", "CrashLoopBackOff");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let expected = [
+        "init container prepare of pod app has failed with exit code 7, N restarts",
+        "init container prepare, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
+        "last line of container prepare of pod app:",
+        "| no route to db",
+    ];
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
+}
+
+fn failing_readiness_probe(namespace: &Namespace) {
+    let probe = "readinessProbe: {periodSeconds: 1, exec: {command: [cat, /tmp/ready]}}";
+    create_pod(namespace, "", &format!("command: [sh, -c, 'echo listening; sleep 600'], {probe}"));
+    await_event(namespace, "Unhealthy");
+    let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
+    let probe = "container app of pod app runs but is not ready: readiness probe failed: cat: can't open '/tmp/ready': \
+                 No such file or directory";
+    let expected = [probe, "last line of container app of pod app:", "| listening"];
+    assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
+}
+
+fn job_out_of_quota(namespace: &Namespace) {
+    // The waiting pod asks for nothing, so it is outside of this quota.
+    namespace.apply(
+        "{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {pods: 0}, scopes: [NotBestEffort]}}",
+    );
+    namespace.eventually("a quota", || namespace.get("resourcequota/few").pointer("/status/hard").cloned());
+    create_job(namespace, "", "resources: {requests: {cpu: 1m}}");
+    await_event(namespace, "FailedCreate");
+    let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
+    let expected = "its pods cannot be created: exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0";
+    assert_told(&told, 124, "deadline passed after ", "job/migrate", &[expected]);
+}
+
+fn job_refused_by_admission(namespace: &Namespace) {
+    let name = namespace.name();
+    namespace.apply(&format!(
+        "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {name}}}
+spec:
+  matchConstraints:
+    resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}}]
+  validations: [{{expression: \"object.metadata.name == 'waiter'\", message: every pod needs a label team}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {name}}}
+spec:
+  policyName: {name}
+  validationActions: [Deny]
+  matchResources: {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}}}
+"
+    ));
+    // The API server takes a moment to know the policy; a Job that comes too early gets its pod.
+    namespace.eventually("a refused Job", || {
+        create_script(namespace, "", "sleep 600");
+        if namespace.list("event", "").iter().any(|event| event["reason"] == "FailedCreate") {
+            return Some(());
+        }
+        if !namespace.list("pod", "job-name=migrate").is_empty() {
+            namespace.delete("job/migrate");
+            namespace.eventually("the Job's end", || namespace.find("job/migrate").is_none().then_some(()));
+        }
+        None
+    });
+    let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
+    let expected = format!(
+        "its pods cannot be created: ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request: every pod \
+         needs a label team"
+    );
+    assert_told(&told, 124, "deadline passed after ", "job/migrate", &[&expected]);
+}
+
+fn migration_with_a_traceback(namespace: &Namespace) {
+    let script = r#"exec >&2; i=1; while [ $i -le 30 ]; do echo "step $i"; i=$((i+1)); done
+        printf 'Traceback (most recent call last):\n  File "/app/migrate.py", line 12, in <module>\n    main()\n'
+        printf 'RuntimeError: column users.email already exists\n'; exit 1"#;
+    create_script(namespace, "backoffLimit: 0", script);
+    let told = wait(namespace, "job, migrate");
+    let expected = [
+        "container migrate of pod POD has failed with exit code 1",
+        "container migrate, image docker.io/library/busybox:1.37: exit code 1 (Error), 0 restarts",
+        "last 20 lines of container migrate of pod POD:",
+        "| step 15",
+        "| step 30",
+        "| Traceback (most recent call last):",
+        "|   File \"/app/migrate.py\", line 12, in <module>",
+        "|     main()",
+        "| RuntimeError: column users.email already exists",
+    ];
+    assert_told(&told, 1, "failed after ", "job/migrate", &expected);
+    assert!(!told.log.iter().any(|line| line.ends_with("step 14")), "{told:#?}");
+}
+
+fn log_with_escapes_and_long_lines(namespace: &Namespace) {
+    let script = r"head -c 1000000 /dev/zero | tr '\0' x; echo; head -c 1000000 /dev/zero | tr '\0' y; echo
+        printf '\033[31mred\033[0m and \033]0;title\007plain\n'; printf 'bell \a and \033[2Jclear\n'; exit 1";
+    create_script(namespace, "backoffLimit: 0", script);
+    let told = wait(namespace, "job, migrate");
+    let long = format!("| {} […]", "y".repeat(400));
+    let expected = ["last 3 lines of container migrate of pod POD:", &long, "| red and plain", "| bell   and clear"];
+    assert_told(&told, 1, "failed after ", "job/migrate", &expected);
+    let controls = told.log.iter().chain(&told.message).any(|line| line.contains(char::is_control));
+    assert!(!controls, "{told:#?}");
+}
+
+fn backoff_limit(namespace: &Namespace) {
+    create_script(namespace, "backoffLimit: 1", "echo attempt; exit 3");
+    let told = wait(namespace, "job, migrate");
+    let expected = [
+        "container migrate of pod POD has failed with exit code 3 (and 1 more pod)",
+        "container migrate of pod POD has failed with exit code 3",
+        "container migrate, image docker.io/library/busybox:1.37: exit code 3 (Error), 0 restarts",
+        "last line of container migrate of pod POD:",
+        "| attempt",
+    ];
+    assert_told(&told, 1, "failed after ", "job/migrate", &expected);
+    assert!(told.message[0].ends_with(", 2 failed (backoffLimit 1)"), "{told:#?}");
+}
+
+fn active_deadline(namespace: &Namespace) {
+    create_script(namespace, "activeDeadlineSeconds: 8", "echo locking tables; sleep 600");
+    namespace.eventually("a running pod", || {
+        namespace.list("pod", "job-name=migrate").iter().any(|pod| pod["status"]["phase"] == "Running").then_some(())
+    });
+    let told = wait(namespace, "job, migrate");
+    let expected = [
+        "pod POD was still at it and is being deleted",
+        "last line of container migrate of pod POD:",
+        "| locking tables",
+    ];
+    assert_told(&told, 1, "failed after ", "job/migrate", &expected);
+    assert!(told.message[0].contains("DeadlineExceeded: Job was active longer than specified deadline"), "{told:#?}");
+}
+
+/// The hint comes after a minute, which is as long as `eventually` waits for anything.
+fn hook_that_waits_for_itself(namespace: &Namespace) {
+    start(namespace, "job, migrate", "{helm.sh/chart: shop-1.2.3}");
+    let hint = "job/migrate: hint: Helm has made this pod. If job/migrate is a post-install or post-upgrade hook and Helm \
+                waits (--wait, --atomic), it runs only after this very workload is ready, which waits for it: make it a \
+                pre-install and pre-upgrade hook, or no hook";
+    let limit = Instant::now() + 3 * testbed::LIMIT;
+    while !lines(&namespace.log_so_far("waiter", "wait")).iter().any(|line| line == hint) {
+        assert!(Instant::now() < limit, "{}", namespace.log_so_far("waiter", "wait"));
+        thread::sleep(Duration::from_millis(500));
+    }
+    let log = lines(&namespace.pod_logs("waiter", "wait"));
+    assert_in_order(
+        &log,
+        &[format!("job/migrate: there is no job at all in namespace {}", namespace.name()), hint.to_owned()],
+    );
+    let beat = log.iter().find(|line| line.starts_with("job/migrate: still waiting after ")).expect("a heartbeat");
+    assert!(beat.contains("job migrate does not exist; there is no job at all"), "{beat}");
+}
+
+fn event_on_the_waiting_pod(namespace: &Namespace) {
+    start(namespace, "job, migrate, --events", "{}");
+    await_event(namespace, "Waiting");
+    let events: Vec<Value> =
+        namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting").collect();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    assert_eq!(events[0]["involvedObject"]["uid"], namespace.get("pod/waiter")["metadata"]["uid"]);
+    let message = format!(
+        "waiting for job/migrate: job migrate does not exist; there is no job at all in namespace {}",
+        namespace.name()
+    );
+    assert_eq!(events[0]["message"], message);
+    let described = namespace.kubectl(&["describe", "pod", "waiter"]);
+    let line = described.lines().find(|line| line.contains(&message)).unwrap_or_else(|| panic!("{described}"));
+    assert!(line.contains("Normal") && line.contains("Waiting") && line.contains("k8s-wait-for"), "{line}");
+}
