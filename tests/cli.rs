@@ -116,3 +116,29 @@ fn role_of_the_manifests_is_the_printed_one() {
     let rules = manifest.split_once('\n').map(|(_, rest)| rest).expect("the first line says where it is from");
     assert_eq!(String::from_utf8_lossy(&output.stdout), rules);
 }
+
+/// Nothing listens there: what a pod meets whose mesh has not come up.
+#[test]
+fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
+    let kubeconfig = std::env::temp_dir().join(format!("k8s-wait-for-mesh-{}", std::process::id()));
+    let cluster = r#"{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}"#;
+    let context = r#"{"name": "c", "context": {"cluster": "c", "user": "u"}}"#;
+    let user = r#"{"name": "u", "user": {"token": "t"}}"#;
+    let text =
+        format!(r#"{{"clusters": [{cluster}], "contexts": [{context}], "users": [{user}], "current-context": "c"}}"#);
+    std::fs::write(&kubeconfig, text).expect("a file for a moment");
+    let path = kubeconfig.to_str().expect("a path in UTF-8");
+    let said = |environment: &[(&str, &str)]| {
+        let output = run_with(&["job/a", "job/b", "--timeout", "8s"], environment);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let in_pod = said(&[("KUBECONFIG", path), ("KUBERNETES_SERVICE_HOST", "127.0.0.1")]);
+    let outside = said(&[("KUBECONFIG", path)]);
+    std::fs::remove_file(&kubeconfig).expect("the file was there");
+    assert_eq!(
+        in_pod.matches("hint: connections are refused again and again. In a service mesh").count(),
+        1,
+        "{in_pod}"
+    );
+    assert!(outside.contains("Connection refused") && !outside.contains("mesh"), "{outside}");
+}

@@ -141,6 +141,10 @@ fn assert_in_order(lines: &[String], expected: &[String]) {
 }
 
 fn create_job(namespace: &Namespace, settings: &str, container: &str) {
+    create_job_of("busybox:1.37", namespace, settings, container);
+}
+
+fn create_job_of(image: &str, namespace: &Namespace, settings: &str, container: &str) {
     namespace.apply(&format!(
         "
 apiVersion: batch/v1
@@ -152,7 +156,7 @@ spec:
     spec:
       restartPolicy: Never
       terminationGracePeriodSeconds: 5
-      containers: [{{name: migrate, image: busybox:1.37, {container}}}]
+      containers: [{{name: migrate, image: '{image}', {container}}}]
 "
     ));
 }
@@ -212,7 +216,7 @@ const AT_MOST: &str = "--timeout, 9s";
 
 fn image_that_does_not_exist(namespace: &Namespace) {
     let image = format!("127.0.0.1:{}/app:v3", empty_registry());
-    create_job(namespace, "backoffLimit: 0", &format!("image: '{image}'"));
+    create_job_of(&image, namespace, "backoffLimit: 0", "");
     await_event(namespace, "BackOff");
     let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
     let pull = format!("pod POD cannot pull image {image}: not found");
@@ -228,7 +232,9 @@ fn command_not_found(namespace: &Namespace) {
 }
 
 fn crash_loop(namespace: &Namespace) {
-    create_pod(namespace, "", "command: [sh, -c, 'echo there is no licence; exit 4']");
+    // Without a probe it would be ready in the moment between its start and its end.
+    let probe = "readinessProbe: {exec: {command: ['false']}}";
+    create_pod(namespace, "", &format!("command: [sh, -c, 'echo there is no licence; exit 4'], {probe}"));
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [

@@ -3,7 +3,7 @@
 //! Their messages nest (`failed to create shim task: OCI runtime create failed: …`) and no part of them is an API:
 //! known forms are put in plain words, everything else is passed on, on one line and cut.
 
-use super::{TEXT, cut};
+use super::{TEXT, cut, without_escapes};
 use crate::client::harmless;
 
 /// Why an image cannot be pulled. The kubelet's message is containerd's or CRI-O's, with the registry's in it; `None`
@@ -95,7 +95,7 @@ pub fn probe(message: &str) -> String {
 
 /// One line, harmless, no full stop, not too long.
 pub fn one_line(message: &str) -> String {
-    let words: Vec<String> = message.split_whitespace().map(harmless).collect();
+    let words: Vec<String> = without_escapes(message).split_whitespace().map(harmless).collect();
     cut(words.join(" ").trim_end_matches(['.', ':', ' ']), TEXT)
 }
 
