@@ -313,6 +313,12 @@ async fn job_missing_after_a_gap_is_told_with_what_was_seen_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn job_that_was_never_seen_is_not_missing_any_more() {
+    let updates = [(0, listed([])), (100, listed([]))];
+    assert_eq!(jobs_told("job migrate", updates).await, ["0 waiting NotFound"], "and the words do not change");
+}
+
+#[tokio::test(start_paused = true)]
 async fn jobs_of_a_selector_are_judged_with_the_one_that_is_deleted() {
     let a = |condition| named_job("a", "1", condition);
     let b = |condition| named_job("b", "2", condition);
