@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::stream::{self, LocalBoxStream, StreamExt};
-use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Demands, Shape, Step, Store, changed, due, rest, settled, shape};
@@ -166,10 +165,9 @@ impl Services {
         let uids = growing.iter().map(|service| service.metadata.uid.clone()).collect();
         let made = growing.iter().map(|service| service.metadata.creation_timestamp.as_ref().map(|time| time.0));
         let since = serving().map(ready_since).chain(made).collect::<Option<Vec<_>>>();
-        let date = self.backings.values().filter_map(|it| it.source.date()).max().unwrap_or(self.store.date);
         let shape = shape(serving(), own_uid);
         let members = if is_named { count(shape.len(), "pod") } else { count(services.len(), "service") };
-        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), date);
+        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), self.store.date);
         settled(&self.settling, verdict, &members)
     }
 
@@ -218,13 +216,6 @@ impl Source {
         match self {
             Self::Pods(store, _) => store.failing,
             Self::Slices(store, _) => store.failing,
-        }
-    }
-
-    fn date(&self) -> Option<Timestamp> {
-        match self {
-            Self::Pods(store, _) => store.looked.then_some(store.date),
-            Self::Slices(..) => None,
         }
     }
 }
