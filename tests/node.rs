@@ -13,6 +13,7 @@ fn main() -> ExitCode {
             failed_job_ends_the_init_containers_with_1,
             deadline_on_a_job_that_never_ends_gives_124,
             image_answers_to_groundnutys_name,
+            denied_container_leaves_the_role_in_its_message,
         ],
     )
 }
@@ -134,5 +135,15 @@ fn image_answers_to_groundnutys_name(namespace: &Namespace) {
     create_deployment(namespace, "command: [/wait_for.sh, job, migrate]");
     for end in of_both_pods(namespace, "ended init containers", TERMINATED) {
         assert_eq!(end["exitCode"], 0, "{end}");
+    }
+}
+
+fn denied_container_leaves_the_role_in_its_message(namespace: &Namespace) {
+    create_deployment(namespace, "args: [pod/db-0, --auth-grace, 1s]");
+    assert_eq!(of_both_pods(namespace, "ended init containers", EXIT_CODE), [77, 77]);
+    for message in of_both_pods(namespace, "messages", "/status/initContainerStatuses/0/lastState/terminated/message") {
+        let message = message.as_str().expect("a message is text");
+        let user = format!("User \"{}\" cannot list resource \"pods\"", namespace.user("shop"));
+        assert!(message.contains(&user) && message.contains("kind: Role\n") && message.contains("db-0"), "{message}");
     }
 }

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         pod_we,
         service,
         service_wr,
+        explanations_stay_within_their_rules,
         cluster_role_is_enough_for_all_namespaces,
         polling_ends_by_watching_when_the_right_comes,
     ]
@@ -151,14 +152,32 @@ fn every_right_of(namespace: &Namespace, mode: &str) {
     }
 }
 
-/// With the printed Role, nothing that the wait needs was refused.
+/// With the printed Role, nothing was asked for that it does not hold, and nothing of it was refused.
 fn assert_no_right_but(namespace: &Namespace, account: &str, rules: &[Value]) {
-    for request in namespace.requests_by(account) {
+    let requests = namespace.requests_by(account);
+    assert!(!requests.is_empty(), "the audit log knows {account}");
+    for request in requests {
+        let resource = [request.resource.as_str(), request.subresource.as_str()].join("/");
         let allowed = rules.iter().any(|rule| {
-            rule["resources"][0] == request.resource.as_str()
+            rule["resources"][0] == resource.trim_end_matches('/')
                 && rule["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|verb| *verb == request.verb.as_str()))
         });
-        assert!(allowed && request.code == 200, "{request:#?}");
+        assert!(allowed && request.code != 403, "{request:#?}");
+    }
+}
+
+fn explanations_stay_within_their_rules(namespace: &Namespace) {
+    for mode in ["job", "pod", "service"] {
+        create(namespace, mode, "db");
+        for (arguments, says) in [([mode, "db"], "no nodes available"), ([mode, "dv"], "did you mean")] {
+            let rules = printed_rules(&[&arguments[..], &["--explain"]].concat());
+            let account = format!("{mode}-{}", arguments[1]);
+            let wait = start(namespace, &account, &rules, &arguments);
+            wait.line(says);
+            drop(wait);
+            assert_no_right_but(namespace, &account, &rules);
+        }
+        remove(namespace, mode, "db");
     }
 }
 
