@@ -23,6 +23,7 @@ mod inquiry;
 mod live;
 mod object;
 mod observe;
+mod open;
 mod outcome;
 mod output;
 mod proof;
@@ -32,6 +33,7 @@ mod report;
 mod resource;
 mod selector;
 mod settle;
+mod standing;
 mod target;
 mod termination;
 mod token;
@@ -56,8 +58,8 @@ use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::rbac::Subject;
 use crate::report::Style;
+use crate::standing::{Standing, denied};
 use crate::verdict::Verdict;
-use crate::wait::Standing;
 
 /// What is left to the other thread when the end is decided.
 const LAST_MOMENT: Duration = Duration::from_millis(50);
@@ -92,7 +94,7 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
     let (standings, outcome) = first_of_all(invocation, &output)?;
     // A refusal is what has to be mended, even if the deadline came before the grace was over.
     let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
-    let refused = over && wait::denied(quorum, &standings, Duration::ZERO);
+    let refused = over && denied(quorum, &standings, Duration::ZERO);
     let outcome = if refused { Outcome::Denied } else { outcome };
     let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
     let remedy = if outcome == Outcome::Denied { remedy(&standings) } else { None };

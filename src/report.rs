@@ -11,9 +11,9 @@ use crate::client::harmless;
 use crate::explain::Explanation;
 use crate::observe::Step;
 use crate::outcome::Outcome;
+use crate::standing::Standing;
 use crate::target::Target;
 use crate::verdict::{Quorum, Verdict};
-use crate::wait::Standing;
 use crate::watch::Way;
 
 /// One thing that is said.

@@ -11,25 +11,25 @@ use futures::stream::{LocalBoxStream, SelectAll, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::client::{Class, Client, Failure};
+use crate::client::Client;
 use crate::compat::Invocation;
 use crate::config;
 use crate::events::Poster;
 use crate::evidence::Gatherer;
 use crate::explain::Explanation;
+use crate::failure::{Class, Failure};
 use crate::gone;
 use crate::identity::Identity;
 use crate::inquiry::Inquiry;
-use crate::observe::{self, Behind, BehindUpdates, Demands, Step};
+use crate::observe::{Demands, Step};
+use crate::open::{Opener, resolve};
 use crate::outcome::Outcome;
 use crate::output::Output;
-use crate::report::{self, Line};
-use crate::target::{Kind, Target};
+use crate::report;
+use crate::standing::{REMINDER, Standing, Trouble, denied};
+use crate::target::Target;
 use crate::verdict::{Decision, Quorum, Verdict};
-use crate::watch::{Query, updates};
 
-/// How often an outage that goes on is told, and that the wait does.
-const REMINDER: Duration = Duration::from_secs(30);
 /// So many refused connections in a row, in a pod, are hardly an API server that restarts.
 const REFUSALS: u32 = 3;
 
@@ -38,43 +38,6 @@ const REFUSALS: u32 = 3;
 const MESH: &str = "hint: connections are refused again and again. In a service mesh the proxy may not be up yet: run it \
     as a native sidecar, run this container as user 1337, or exclude the API server's address from redirection \
     (traffic.sidecar.istio.io/excludeOutboundIPRanges)";
-
-/// How one target stands.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// what is waited for
-    pub target: Target,
-    /// the last verdict, `None` before the first
-    pub verdict: Option<Verdict>,
-    /// the uids of the Jobs that its `Ready` is about
-    pub subjects: Vec<String>,
-    /// what keeps its requests from being answered
-    pub trouble: Option<Trouble>,
-    /// what is known of the reason
-    pub explanation: Explanation,
-}
-
-/// A failure that lasts.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    /// the last of it
-    pub failure: Failure,
-    since: Instant,
-    /// since when the API refuses; other failures in between do not count as a success
-    denied_since: Option<Instant>,
-    /// whether lines speak of it; another target's may say the same
-    told: bool,
-    next_line: Instant,
-    /// connections that were refused
-    refusals: u32,
-}
-
-impl Trouble {
-    fn new(failure: &Failure, now: Instant) -> Self {
-        let failure = failure.clone();
-        Self { failure, since: now, denied_since: None, told: false, next_line: now + REMINDER, refusals: 0 }
-    }
-}
 
 /// The rules of the wait as a whole.
 #[derive(Debug, Clone)]
@@ -129,76 +92,6 @@ pub async fn run(invocation: Invocation, progress: watch::Sender<Vec<Standing>>,
     let standings = steps.iter().map(|(target, _)| Standing::new(target.clone())).collect();
     let wait = Wait { rules, standings, progress, output, next_heartbeat: started + REMINDER, hinted: false };
     Ok(drive(wait, steps, inquiry, poster).await)
-}
-
-/// `job/a shop:job/a` is one target for whoever is in the namespace shop.
-fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
-    let mut resolved: Vec<Target> = Vec::new();
-    for target in targets {
-        let target = target.clone().resolve(namespace);
-        if !resolved.contains(&target) {
-            resolved.push(target);
-        }
-    }
-    resolved
-}
-
-/// What every target's stream is opened with.
-struct Opener {
-    client: Client,
-    identity: Identity,
-    demands: Demands,
-    policy: gone::Policy,
-    /// between polls
-    pause: Option<Duration>,
-}
-
-impl Opener {
-    /// One watch for each target; a Service's observer opens more for what is behind it.
-    fn open(&self, target: &Target) -> LocalBoxStream<'static, Step> {
-        let selection = &target.selection;
-        let query = Query {
-            namespace: target.namespace().map(str::to_owned),
-            name: selection.name.clone(),
-            // The labels of a named object are judged here: else one that does not match could not be told from none.
-            labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
-            fields: selection.fields.clone(),
-        };
-        let (client, pause) = (self.client.clone(), self.pause);
-        match target.mode.kind() {
-            Kind::Job => self.jobs(target, query),
-            Kind::Pod => observe::pods(target.clone(), self.demands.clone(), updates(client, query, pause)),
-            Kind::Service => {
-                let services = updates(client.clone(), query, pause);
-                let behind = move |behind: &Behind| open_behind(&client, behind, pause);
-                observe::services(target.clone(), self.demands.clone(), services, Box::new(behind))
-            }
-        }
-    }
-
-    fn jobs(&self, target: &Target, query: Query) -> LocalBoxStream<'static, Step> {
-        let steps = observe::jobs(target.clone(), self.demands.min, updates(self.client.clone(), query, self.pause));
-        let search = gone::search(&self.client, &self.identity, target);
-        gone::search_while_missing(target.clone(), steps, self.policy.clone(), search)
-    }
-}
-
-fn open_behind(client: &Client, behind: &Behind, pause: Option<Duration>) -> BehindUpdates {
-    let query = |namespace: &str, labels: String| Query {
-        namespace: Some(namespace.to_owned()),
-        labels: Some(labels),
-        ..Query::default()
-    };
-    match behind {
-        Behind::Pods { namespace, labels } => {
-            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            BehindUpdates::Pods(updates(client.clone(), query(namespace, labels.join(",")), pause))
-        }
-        Behind::Slices { namespace, service } => {
-            let labels = format!("kubernetes.io/service-name={service}");
-            BehindUpdates::Slices(updates(client.clone(), query(namespace, labels), pause))
-        }
-    }
 }
 
 async fn drive(
@@ -376,56 +269,5 @@ impl Wait {
         }
         let looked = |standing: &Standing| standing.verdict.is_some() || standing.trouble.is_some();
         (self.rules.once && self.standings.iter().all(looked)).then_some(Outcome::NotYet)
-    }
-}
-
-/// Whether the API has refused for at least `grace`, and still does: one target is enough where all are needed; with
-/// `Any` only when no target can win any more.
-pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration) -> bool {
-    let refused = |standing: &Standing| {
-        let since = standing.trouble.as_ref().filter(|it| it.failure.is_refusal()).and_then(|it| it.denied_since);
-        since.is_some_and(|since| since.elapsed() >= grace)
-    };
-    match quorum {
-        Quorum::All => standings.iter().any(refused),
-        Quorum::Any => standings.iter().filter(|it| !matches!(it.verdict, Some(Verdict::Failed(_)))).all(refused),
-    }
-}
-
-impl Standing {
-    fn new(target: Target) -> Self {
-        Self { target, verdict: None, subjects: Vec::new(), trouble: None, explanation: Explanation::default() }
-    }
-
-    /// Keeps the book of this target's outage; a line when it begins and when it ends.
-    /// `known` says that another target's line tells of it.
-    fn outage(&mut self, step: &Step, known: bool) -> Option<Line> {
-        match step {
-            Step::Trouble(failure) => self.troubled(failure, known),
-            Step::Recovered => {
-                let trouble = self.trouble.take().filter(|trouble| trouble.told)?;
-                Some(report::recovery(self, trouble.since.elapsed()))
-            }
-            Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(..) => None,
-        }
-    }
-
-    fn troubled(&mut self, failure: &Failure, known: bool) -> Option<Line> {
-        let now = Instant::now();
-        let refused = failure.is_refusal();
-        let unconnected = u32::from(failure.text.to_lowercase().contains("connection refused"));
-        let earlier = self.trouble.take();
-        let turned = earlier.as_ref().is_none_or(|earlier| earlier.failure.is_refusal() != refused);
-        let told = turned && (refused || !known);
-        let trouble = earlier.unwrap_or_else(|| Trouble::new(failure, now));
-        let since = trouble.since;
-        self.trouble = Some(Trouble {
-            failure: failure.clone(),
-            denied_since: trouble.denied_since.or(refused.then_some(now)),
-            told: told || trouble.told,
-            refusals: (trouble.refusals + 1) * unconnected,
-            ..trouble
-        });
-        told.then(|| report::outage(self, &failure.text, now - since))
     }
 }

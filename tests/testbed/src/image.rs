@@ -42,7 +42,7 @@ struct Image {
 pub fn write_all(pause: &Path, product: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let pause = pause_image(read(pause)?).write(folder)?;
     let busybox = busybox_image()?.write(folder)?;
-    let product = match env::var_os("IMAGE_TAR") {
+    let product = match env::var_os("IMAGE_TAR").filter(|path| !path.is_empty()) {
         Some(path) => PathBuf::from(path),
         None => product_image(read(product)?).write(folder)?,
     };

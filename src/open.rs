@@ -1,0 +1,87 @@
+//! Targets → streams of steps: one watch for each distinct target, more for what is behind a Service, and the search for
+//! proof beside a Job.
+
+use std::time::Duration;
+
+use futures::stream::LocalBoxStream;
+
+use crate::client::Client;
+use crate::gone;
+use crate::identity::Identity;
+use crate::observe::{self, Behind, BehindUpdates, Demands, Step};
+use crate::target::{Kind, Target};
+use crate::watch::{Query, updates};
+
+/// `job/a shop:job/a` is one target for whoever is in the namespace shop.
+pub fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
+    let mut resolved: Vec<Target> = Vec::new();
+    for target in targets {
+        let target = target.clone().resolve(namespace);
+        if !resolved.contains(&target) {
+            resolved.push(target);
+        }
+    }
+    resolved
+}
+
+/// What every target's stream is opened with.
+pub struct Opener {
+    /// to the API server
+    pub client: Client,
+    /// who this program is
+    pub identity: Identity,
+    /// what is demanded of sets
+    pub demands: Demands,
+    /// what a missing Job means
+    pub policy: gone::Policy,
+    /// between polls
+    pub pause: Option<Duration>,
+}
+
+impl Opener {
+    /// One watch for each target; a Service's observer opens more for what is behind it.
+    pub fn open(&self, target: &Target) -> LocalBoxStream<'static, Step> {
+        let selection = &target.selection;
+        let query = Query {
+            namespace: target.namespace().map(str::to_owned),
+            name: selection.name.clone(),
+            // The labels of a named object are judged here: else one that does not match could not be told from none.
+            labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
+            fields: selection.fields.clone(),
+        };
+        let (client, pause) = (self.client.clone(), self.pause);
+        match target.mode.kind() {
+            Kind::Job => self.jobs(target, query),
+            Kind::Pod => observe::pods(target.clone(), self.demands.clone(), updates(client, query, pause)),
+            Kind::Service => {
+                let services = updates(client.clone(), query, pause);
+                let behind = move |behind: &Behind| open_behind(&client, behind, pause);
+                observe::services(target.clone(), self.demands.clone(), services, Box::new(behind))
+            }
+        }
+    }
+
+    fn jobs(&self, target: &Target, query: Query) -> LocalBoxStream<'static, Step> {
+        let steps = observe::jobs(target.clone(), self.demands.min, updates(self.client.clone(), query, self.pause));
+        let search = gone::search(&self.client, &self.identity, target);
+        gone::search_while_missing(target.clone(), steps, self.policy.clone(), search)
+    }
+}
+
+fn open_behind(client: &Client, behind: &Behind, pause: Option<Duration>) -> BehindUpdates {
+    let query = |namespace: &str, labels: String| Query {
+        namespace: Some(namespace.to_owned()),
+        labels: Some(labels),
+        ..Query::default()
+    };
+    match behind {
+        Behind::Pods { namespace, labels } => {
+            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            BehindUpdates::Pods(updates(client.clone(), query(namespace, labels.join(",")), pause))
+        }
+        Behind::Slices { namespace, service } => {
+            let labels = format!("kubernetes.io/service-name={service}");
+            BehindUpdates::Slices(updates(client.clone(), query(namespace, labels), pause))
+        }
+    }
+}
