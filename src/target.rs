@@ -120,13 +120,19 @@ impl Target {
     }
 }
 
-/// The name, the selector or `*` for every object; a name with labels beside it is `migrate -lrelease=7`.
+/// The name, the selector (`app=db`, `-lapp`) or `*` for every object; a name with labels beside it is
+/// `migrate -lrelease=7`.
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.name, &self.labels) {
             (Some(name), None) => f.write_str(name)?,
             (Some(name), Some(labels)) => write!(f, "{name} -l{labels}")?,
-            (None, Some(labels)) => write!(f, "{labels}")?,
+            (None, Some(labels)) => {
+                let labels = labels.to_string();
+                // A key alone looks like a name.
+                let marked = if labels.contains(['=', '!', '(', '<', '>']) { "" } else { "-l" };
+                write!(f, "{marked}{labels}")?;
+            }
             (None, None) => f.write_str("*")?,
         }
         match &self.fields {
@@ -140,5 +146,20 @@ impl fmt::Display for Selection {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.mode, self.selection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selector_is_never_taken_for_a_name() {
+        let shown = |labels: &str| {
+            let labels = Some(labels.parse().expect("a selector"));
+            Selection { labels, ..Selection::default() }.to_string()
+        };
+        let forms = ["app=db", "app", "!app", "app in (a,b)", "app,tier"];
+        assert_eq!(forms.map(shown), ["app=db", "-lapp", "!app", "app in (a,b)", "-lapp,tier"]);
     }
 }
