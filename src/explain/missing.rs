@@ -50,12 +50,14 @@ fn instead(target: &Target, names: &Names) -> String {
     let Some(wanted) = &target.selection.name else {
         return match names.total {
             0 => format!("there is no {noun} at all {place}"),
+            1 => format!("the only {noun} {place} does not match"),
             total => format!("none of {} {place} matches", count(total, noun)),
         };
     };
     match nearest(wanted, &names.some) {
         Some(near) => format!("did you mean `{}/{near}`?", target.mode),
         None if names.total == 0 => format!("there is no {noun} at all {place}"),
+        None if names.total == 1 => format!("the only {noun} {place} is {}", names.some.concat()),
         None => format!("there are {} {place}, none of a similar name", count(names.total, noun)),
     }
 }
@@ -138,6 +140,7 @@ mod tests {
             assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
         }
         assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no job at all in namespace shop");
+        assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only job in namespace shop is seed");
     }
 
     #[test]

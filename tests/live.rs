@@ -1,0 +1,237 @@
+//! The live view, on a pseudo-terminal of the system and as a terminal emulator shows it.
+
+use std::{
+    io::Read,
+    num::NonZeroU16,
+    os::fd::OwnedFd,
+    process::{Child, ExitCode, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    fs::{Mode, OFlags, open},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+use serde_json::json;
+use testbed::{LIMIT, Namespace, Needs, machine, tests};
+use vt100::Parser;
+
+fn main() -> ExitCode {
+    testbed::run_tests(
+        Needs::ControlPlane,
+        tests![
+            targets_are_redrawn_in_place_and_a_transcript_is_left,
+            colors_can_be_had_or_not,
+            terminal_is_left_alone_where_it_cannot_draw
+        ],
+    )
+}
+
+const RIGHTS: &str = "[{apiGroups: [batch, ''], resources: [jobs, pods], verbs: [get, list, watch]}]";
+
+/// The program on a terminal of its own.
+struct Terminal {
+    child: Child,
+    near_end: OwnedFd,
+    screen: Arc<Mutex<Screen>>,
+    reader: JoinHandle<()>,
+}
+
+/// What came, as it is and as it looks.
+struct Screen {
+    bytes: Vec<u8>,
+    parser: Parser,
+}
+
+fn size(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn nonzero(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).expect("a terminal has rows and columns")
+}
+
+impl Terminal {
+    fn start(namespace: &Namespace, columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&terminal).expect("it is ours");
+        unlockpt(&terminal).expect("it is ours");
+        tcsetwinsize(&terminal, size(30, columns)).expect("it has a size");
+        let path = ptsname(&terminal, Vec::new()).expect("its other end has a name");
+        let stdout = open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
+        let kubeconfig = namespace.kubeconfig_for("waiter", Some(RIGHTS));
+        let mut command = machine::bound(env!("CARGO_BIN_EXE_k8s-wait-for"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TERM", "xterm")
+            .envs(environment.to_vec());
+        let child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null()).spawn().expect("it starts");
+        // The other end is the child's alone, so that reading ends with it.
+        drop(command);
+        let screen =
+            Arc::new(Mutex::new(Screen { bytes: Vec::new(), parser: Parser::new(nonzero(30), nonzero(columns), 0) }));
+        let source = std::fs::File::from(terminal.try_clone().expect("a second handle"));
+        let reader = thread::spawn({
+            let screen = Arc::clone(&screen);
+            move || read(source, &screen)
+        });
+        Self { child, near_end: terminal, screen, reader }
+    }
+
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lines on the screen as they are now.
+    fn lines(&self) -> Vec<String> {
+        self.screen().lines()
+    }
+
+    /// Waits for a screen that is right, and answers it.
+    #[track_caller]
+    fn await_lines(&self, what: &str, right: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let lines = self.lines();
+            if right(&lines) {
+                return lines;
+            }
+            assert!(Instant::now() < limit, "never: {what}; the screen:\n{}", lines.join("\n"));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn resize(&self, columns: u16) {
+        tcsetwinsize(&self.near_end, size(30, columns)).expect("it has a size");
+        self.screen().parser.screen_mut().set_size(nonzero(30), nonzero(columns));
+    }
+
+    /// The exit code, the last screen and all that was written.
+    fn finish(mut self) -> (Option<i32>, Vec<String>, String) {
+        let status = self.child.wait().expect("a child can be waited for");
+        self.reader.join().expect("reading ends with the child");
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        (status.code(), screen.lines(), String::from_utf8_lossy(&screen.bytes).into_owned())
+    }
+}
+
+impl Screen {
+    fn lines(&self) -> Vec<String> {
+        let screen = self.parser.screen();
+        let lines = screen.rows(0, screen.size().1.get()).map(|line| line.trim_end().to_owned());
+        let mut lines: Vec<String> = lines.collect();
+        lines.truncate(lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1));
+        lines
+    }
+}
+
+/// A terminal whose other end is closed is read with an error.
+fn read(mut source: impl Read, screen: &Mutex<Screen>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = source.read(&mut buffer) {
+        let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.bytes.extend_from_slice(&buffer[..length]);
+        screen.parser.process(&buffer[..length]);
+    }
+}
+
+fn create_job(namespace: &Namespace) {
+    namespace.apply(
+        "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: busybox:1.37}]}}}
+",
+    );
+}
+
+fn complete_job(namespace: &Namespace) {
+    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
+    let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
+    namespace.write_status(&format!("pod/{name}"), &json!({"phase": "Succeeded"}));
+}
+
+/// The rows of the live view: below the transcript, whose lines begin with a time.
+fn rows(lines: &[String]) -> Vec<String> {
+    lines.iter().filter(|line| !line.starts_with('[')).cloned().collect()
+}
+
+fn seconds(row: &str) -> Option<u64> {
+    row.split_whitespace().nth(2)?.strip_suffix('s')?.parse().ok()
+}
+
+fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) {
+    let terminal = Terminal::start(namespace, 200, &["job/migrate", "pod/db-0", "--any"], &[]);
+    let is_row = |row: &str, state: &str, target: &str, text: &str| {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        words.first() == Some(&state) && words.get(1) == Some(&target) && row.contains(text)
+    };
+    let lines = terminal.await_lines("a row for each target", |lines| {
+        let rows = rows(lines);
+        rows.len() == 2
+            && is_row(&rows[0], "waiting", "job/migrate", "job migrate does not exist")
+            && is_row(&rows[1], "waiting", "pod/db-0", "pod db-0 does not exist")
+    });
+    assert!(lines[0].starts_with('[') && lines[0].contains("waiting for job/migrate"), "{lines:#?}");
+    terminal.await_lines("a second that is counted", |lines| {
+        rows(lines).first().and_then(|row| seconds(row)).is_some_and(|seconds| seconds >= 1)
+    });
+    create_job(namespace);
+    terminal.await_lines("the change in the same row", |lines| {
+        let rows = rows(lines);
+        rows.len() == 2 && is_row(&rows[0], "waiting", "job/migrate", "the Job is running, 1 pod active")
+    });
+    terminal.resize(60);
+    terminal.await_lines("rows that are cut to the new width", |lines| {
+        let rows = rows(lines);
+        let last = &lines[lines.len().saturating_sub(2)..];
+        rows.len() >= 2 && last[0].starts_with("waiting") && last[1].starts_with("waiting") && last[0].len() <= 60
+    });
+    terminal.resize(200);
+    complete_job(namespace);
+    let (code, lines, bytes) = terminal.finish();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let last = lines.last().map_or("", String::as_str);
+    assert!(last.starts_with('[') && last.contains("done after "), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.starts_with("waiting ") || line.starts_with("ready ")), "{lines:#?}");
+    for part in [
+        "waiting\u{1b}[0m: job migrate does not exist\r\n",
+        "waiting\u{1b}[0m: the Job is running",
+        "job/migrate: \u{1b}[32mready\u{1b}[0m\r\n",
+    ] {
+        assert!(bytes.contains(part), "the transcript has {part:?}: {bytes:?}");
+    }
+    assert!(bytes.contains("\u{1b}[33mwaiting"), "{bytes:?}");
+}
+
+fn colors_can_be_had_or_not(namespace: &Namespace) {
+    for (arguments, environment, colored) in [
+        (&["pod/db-0"][..], &[][..], true),
+        (&["pod/db-0", "--color=never"], &[], false),
+        (&["pod/db-0"], &[("NO_COLOR", "1")], false),
+    ] {
+        let arguments = [arguments, &["--timeout=2s"]].concat();
+        let (code, lines, bytes) = Terminal::start(namespace, 100, &arguments, environment).finish();
+        assert_eq!(code, Some(124), "{lines:#?}");
+        assert_eq!(bytes.contains("\u{1b}[3"), colored, "{arguments:?} {environment:?}: {bytes:?}");
+        assert!(bytes.contains("\u{1b}["), "it is drawn in place all the same: {bytes:?}");
+    }
+}
+
+fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
+    for (arguments, environment) in
+        [(&["--output=json"][..], &[][..]), (&["--quiet", "--color=never"], &[]), (&[], &[("TERM", "dumb")])]
+    {
+        let arguments = [&["pod/db-0", "--timeout=2s"], arguments].concat();
+        let (code, lines, bytes) = Terminal::start(namespace, 100, &arguments, environment).finish();
+        assert_eq!(code, Some(124), "{lines:#?}");
+        assert!(!bytes.contains('\u{1b}'), "{arguments:?} {environment:?}: {bytes:?}");
+    }
+}
