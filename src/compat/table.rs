@@ -64,7 +64,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("pod|-l|app in (a, b)", "pod/app in (a,b)"),
     ("pod|-lapp in (a,b),!old", "pod/app in (a,b),!old"),
     ("pod|--selector=app notin (a,b)", "pod/app notin (a,b)"),
-    ("pod|-l|app", "pod/app"),
+    ("pod|-l|app", "pod/-lapp"),
     ("pod|-l|!app", "pod/!app"),
     ("pod|-l|count>3", "pod/count>3"),
     // in the name's place

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::{audit::AuditedRequest, cluster::Cluster, credentials::write};
 
 /// A thing that takes longer than this is taken to have failed. Nothing waits for it to pass.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub const LIMIT: Duration = Duration::from_mins(3);
 
 /// The kinds that tests name, as in `job/migrate`; `apply` knows any.
 const KINDS: &[(&str, &str, &str)] = &[
