@@ -618,6 +618,9 @@ fn variables_of_groundnuty_are_kept_and_their_nonsense_is_ignored_with_a_warning
         "DEBUG=app:* is ignored, it takes 0, 1 or 2",
     ];
     assert_eq!(invocation.warnings, warnings);
+    let zeros = [("DEBUG", "0"), ("TREAT_ERRORS_AS_READY", "0"), ("K8S_WAIT_FOR_ANY", "0")];
+    let invocation = run("job|a", &zeros).expect("0 is a value of each");
+    assert!(invocation.warnings.is_empty() && invocation.quorum == Quorum::All, "{invocation:?}");
     assert_eq!(shown(Ok(invocation)), "job/a");
 }
 
