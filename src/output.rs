@@ -4,6 +4,8 @@
 //! that finds the queue full is dropped and every write error is ignored.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,8 +15,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::live::Live;
 use crate::report::{Line, Row, Style};
 
-/// How long an exit waits for the last lines to be written.
-const FLUSH: Duration = Duration::from_millis(100);
+/// A write that takes so long will not end: nobody reads the pipe.
+const STUCK: Duration = Duration::from_millis(100);
+/// How long an exit waits for the last lines of a thread that is not stuck: a container may have little CPU.
+const FLUSH: Duration = Duration::from_secs(2);
 /// Texts that wait to be written; more than any healthy reader lets pile up.
 const QUEUE: usize = 1024;
 
@@ -34,6 +38,8 @@ enum Text {
 #[derive(Clone)]
 pub struct Output {
     queue: SyncSender<Text>,
+    /// counts beginnings and ends of writes, so that it is odd during one
+    writes: Arc<AtomicU64>,
     started: Instant,
     style: Style,
     live: bool,
@@ -43,9 +49,11 @@ impl Output {
     /// Starts the thread; it ends with the program. Plain, until it is known what is wanted.
     pub fn start() -> Self {
         let (queue, texts) = sync_channel(QUEUE);
-        thread::spawn(move || write_all(&texts));
+        let writes = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&writes);
+        thread::spawn(move || write_all(&texts, &counter));
         let style = Style { json: false, quiet: false, color: false };
-        Self { queue, started: Instant::now(), style, live: false }
+        Self { queue, writes, started: Instant::now(), style, live: false }
     }
 
     /// The same in this style; `live` on a terminal that can be drawn on.
@@ -84,18 +92,29 @@ impl Output {
     /// Waits until all that was said is written, but not for long.
     pub fn flush(&self) {
         let (done, flushed) = sync_channel(1);
-        if self.queue.try_send(Text::Flush(done)).is_ok() {
-            let _ = flushed.recv_timeout(FLUSH);
+        if self.queue.try_send(Text::Flush(done)).is_err() {
+            return;
+        }
+        let begun = Instant::now();
+        let mut before = self.writes.load(Ordering::Relaxed);
+        while flushed.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) && begun.elapsed() < FLUSH {
+            let now = self.writes.load(Ordering::Relaxed);
+            if now == before && now % 2 == 1 {
+                return;
+            }
+            before = now;
         }
     }
 }
 
-fn write_all(texts: &Receiver<Text>) {
+fn write_all(texts: &Receiver<Text>, writes: &AtomicU64) {
     let mut live: Option<Live> = None;
     loop {
-        match texts.recv_timeout(TICK) {
-            Ok(Text::Out(bytes)) => above(live.as_ref(), || write(&mut io::stdout(), &bytes)),
-            Ok(Text::Err(bytes)) => above(live.as_ref(), || write(&mut io::stderr(), &bytes)),
+        // Only a live view has something to do without a text.
+        let text = if live.is_some() { texts.recv_timeout(TICK) } else { texts.recv().map_err(RecvTimeoutError::from) };
+        match text {
+            Ok(Text::Out(bytes)) => above(live.as_ref(), || write(&mut io::stdout(), &bytes, writes)),
+            Ok(Text::Err(bytes)) => above(live.as_ref(), || write(&mut io::stderr(), &bytes, writes)),
             Ok(Text::Rows(rows, color)) => live.get_or_insert_with(|| Live::start(color)).show(rows),
             Ok(Text::Flush(done)) => {
                 drop(live.take());
@@ -115,9 +134,11 @@ fn above(live: Option<&Live>, write: impl FnOnce() -> io::Result<()>) {
     };
 }
 
-fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    to.write_all(bytes)?;
-    to.flush()
+fn write(to: &mut impl Write, bytes: &[u8], writes: &AtomicU64) -> io::Result<()> {
+    writes.fetch_add(1, Ordering::Relaxed);
+    let written = to.write_all(bytes).and_then(|()| to.flush());
+    writes.fetch_add(1, Ordering::Relaxed);
+    written
 }
 
 /// One log line of tracing's, handed over when it is complete.
