@@ -142,3 +142,15 @@ fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
     );
     assert!(outside.contains("Connection refused") && !outside.contains("mesh"), "{outside}");
 }
+
+/// What the README shows of the program's output is what the program prints.
+#[test]
+fn readme_shows_the_help_and_the_role_as_they_are() {
+    let readme = include_str!("../README.md");
+    let shown = [&["--help"][..], &["rbac", "job-wr", "migrate-1.0.0", "--service-account", "shop"]];
+    for arguments in shown {
+        let output = String::from_utf8(run(arguments).stdout).expect("UTF-8");
+        let block = format!("$ k8s-wait-for {}\n{output}```\n", arguments.join(" "));
+        assert!(readme.contains(&block), "the README has this block:\n{block}");
+    }
+}
