@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::Request as HttpRequest;
-use kube::api::{GetParams, ListParams, LogParams};
+use kube::api::{ListParams, LogParams};
 use kube::core::Request;
 use kube::core::request::Error as RequestError;
 use serde::Deserialize;
@@ -235,9 +235,11 @@ impl Gatherer {
 
     async fn own(&self) -> Result<Option<Own>, Failure> {
         let (Some(namespace), Some(name)) = (&self.identity.namespace, &self.identity.pod) else { return Ok(None) };
-        let request = path(&PODS, Some(namespace)).get_metadata(name, &GetParams::default());
-        let pod: OnlyMetadata = self.ask(request).await?;
-        Ok(Some(Own { labels: pod.metadata.labels, annotations: pod.metadata.annotations }))
+        // By a list: a Role that lets pods be listed need not let them be got.
+        let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+        let pods: List<OnlyMetadata> = self.ask(path(&PODS, Some(namespace)).list_metadata(&parameters)).await?;
+        let own = |pod: OnlyMetadata| Own { labels: pod.metadata.labels, annotations: pod.metadata.annotations };
+        Ok(pods.items.unwrap_or_default().into_iter().next().map(own))
     }
 
     async fn ask<T: for<'a> Deserialize<'a>>(

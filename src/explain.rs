@@ -13,6 +13,8 @@ use crate::target::{Kind, Target};
 mod cause;
 mod missing;
 mod pod;
+#[cfg(test)]
+mod table;
 
 pub use missing::{Missing, Names, Own};
 pub use pod::{container_in_question, subject};
@@ -75,20 +77,16 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
         return Explanation { headline: missing::headline(target, missing), details: Vec::new(), hints, log };
     }
     let findings = pod::findings(&evidence.pods, &evidence.events);
-    let mut details: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
-    if let Some(worst) = findings.first() {
-        details.extend(pod::states(worst.pod));
-    }
     let folded = fold(&evidence.events);
-    let mut said: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
-    said.extend(details.iter().map(String::as_str));
-    let events: Vec<String> = folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line).collect();
-    details.extend(events);
     let headline = match findings.as_slice() {
         [] => no_pods(target, evidence, &folded),
         [worst] => Some(worst.text.clone()),
         [worst, others @ ..] => Some(format!("{} (and {})", worst.text, count(others.len(), "more pod"))),
     };
+    let mut details: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
+    details.extend(findings.first().map(|worst| pod::states(worst.pod)).unwrap_or_default());
+    let said: Vec<String> = headline.iter().chain(&details).map(|text| text.to_lowercase()).collect();
+    details.extend(folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line));
     Explanation { headline, details, hints, log }
 }
 
@@ -145,10 +143,11 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
 }
 
 impl Folded<'_> {
-    /// Whether it says more than what is said already: a container's state, a pause that goes with it.
-    fn adds_to(&self, said: &[&str]) -> bool {
+    /// Whether it says more than what is said already, in lower case: a container's state, a pause that goes with it. A
+    /// message of one word is the state's reason again.
+    fn adds_to(&self, said: &[String]) -> bool {
         let message = self.message.trim_start_matches("Error: ").to_lowercase();
-        self.reason != "BackOff" && !said.iter().any(|text| text.to_lowercase().contains(&message))
+        self.reason != "BackOff" && message.contains(' ') && !said.iter().any(|text| text.contains(&message))
     }
 }
 
@@ -212,5 +211,62 @@ fn cut(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{} […]", text[..end].trim_end()),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        log_lines(&Log { pod: "migrate-x7k2p".to_owned(), container: "migrate".to_owned(), text: text.to_owned() })
+    }
+
+    #[test]
+    fn a_log_is_its_last_lines_under_a_heading() {
+        assert_eq!(shown(""), Vec::<String>::new());
+        assert_eq!(shown("bye\n"), ["last line of container migrate of pod migrate-x7k2p:", "| bye"]);
+        let many: String = (1..=30).map(|number| format!("step {number}\n")).collect();
+        let lines = shown(&many);
+        assert_eq!(lines[0], "last 20 lines of container migrate of pod migrate-x7k2p:");
+        assert_eq!((lines[1].as_str(), lines[20].as_str()), ("| step 11", "| step 30"));
+    }
+
+    #[test]
+    fn a_log_is_short_however_long_its_lines_are() {
+        let text = format!("{}\n", "ü".repeat(1_000_000)).repeat(3);
+        let lines = shown(&text);
+        assert!(lines.iter().all(|line| line.chars().count() < 420), "{lines:?}");
+        let wide: String = (0..20).map(|_| format!("{}\n", "w".repeat(399))).collect();
+        let bytes: usize = shown(&wide)[1..].iter().map(String::len).sum();
+        assert!(bytes <= LOG_BYTES && bytes > LOG_BYTES - 402, "{bytes}");
+    }
+
+    #[test]
+    fn escapes_and_what_was_overwritten_are_taken_out() {
+        let table = [
+            ("\u{1b}[1;31merror\u{1b}[0m: no", "| error: no"),
+            ("\u{1b}]0;title\u{7}text", "| text"),
+            ("\u{1b}]8;;https://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "| link"),
+            ("\u{1b}(Bplain\u{1b}7", "| plain"),
+            ("10%\r20%\rdone\r", "| done"),
+            ("tab\tand\u{0}zero", "| tab and zero"),
+            ("broken\u{1b}[", "| broken"),
+            ("\u{9b}31mC1", "|  31mC1"),
+        ];
+        for (line, plain) in table {
+            assert_eq!(shown(line)[1], plain, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn only_news_are_told_while_it_waits() {
+        let before =
+            Explanation { headline: Some("a".to_owned()), hints: vec!["h".to_owned()], ..Explanation::default() };
+        let same = Explanation { details: vec!["d".to_owned()], ..before.clone() };
+        assert_eq!(same.news(&before).count(), 0, "details are for the report");
+        let other = Explanation { headline: Some("b".to_owned()), ..before.clone() };
+        assert_eq!(other.news(&before).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(other.news(&Explanation::default()).collect::<Vec<_>>(), ["b", "h"]);
     }
 }

@@ -434,7 +434,7 @@ fn active_deadline(namespace: &Namespace) {
     });
     let told = wait(namespace, "job, migrate");
     let expected = [
-        "pod POD was still at it and is being deleted",
+        "pod POD was still running and is being deleted",
         "last line of container migrate of pod POD:",
         "| locking tables",
     ];

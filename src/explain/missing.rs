@@ -75,8 +75,16 @@ fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
     let likeness = |name: &str| {
         let (short, long) = if wanted.len() < name.len() { (wanted, name) } else { (name, wanted) };
         let within = short.len() >= 4 && long.contains(short);
-        let distance = strsim::normalized_damerau_levenshtein(wanted, name);
-        if within { distance.max(0.9) } else { distance }
+        let slip = short.len() >= 2 && strsim::damerau_levenshtein(wanted, name) == 1;
+        let likeness = strsim::normalized_damerau_levenshtein(wanted, name);
+        // A longer part that is the same says more than a slip in a short name.
+        if within {
+            likeness.max(0.9)
+        } else if slip {
+            likeness.max(0.7)
+        } else {
+            likeness
+        }
     };
     let rated = names.iter().map(|name| (likeness(name), name.as_str()));
     rated.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= 0.7).map(|(_, name)| name)
@@ -134,11 +142,13 @@ mod tests {
             ("reportportal-migration", "did you mean `job/release1-reportportal-migrations`?"),
             ("migrate-v3", "did you mean `job/migrate-v2`?"),
             ("bakcup", "did you mean `job/backup`?"),
+            ("indx", "did you mean `job/index`?"),
             ("seed", "there are 4 jobs in namespace shop, none of a similar name"),
         ];
         for (wanted, said) in table {
             assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
         }
+        assert_eq!(headline(&job("dv"), &names(&["db"])).unwrap(), "did you mean `job/db`?");
         assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no job at all in namespace shop");
         assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only job in namespace shop is seed");
     }

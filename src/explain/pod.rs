@@ -237,7 +237,7 @@ fn unprepared(pod: &Pod, events: &[Event]) -> Option<(Weight, String)> {
 /// A Job that has failed ends the pods that are still at it.
 fn leaving(pod: &Pod) -> Option<(Weight, String)> {
     pod.metadata.deletion_timestamp.as_ref()?;
-    Some((Weight::Unready, format!("pod {} was still at it and is being deleted", pod.metadata.name)))
+    Some((Weight::Unready, format!("pod {} was still running and is being deleted", pod.metadata.name)))
 }
 
 /// The raw state of every container that is not fine, as a person would look it up.
@@ -249,6 +249,8 @@ fn state(container: &Container) -> Vec<String> {
     let status = container.status;
     let what = format!("{} {}, image {}", container.noun, status.name, status.image);
     let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
+    // How it ended says more than that it pauses now.
+    let waiting = waiting.filter(|waiting| waiting.reason.as_deref() != Some("CrashLoopBackOff"));
     let waits = waiting.map(|waiting| {
         let message = waiting.message.as_deref().map(cause::one_line).unwrap_or_default();
         let separator = if message.is_empty() { "" } else { ": " };
