@@ -115,7 +115,7 @@ fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
     namespace.map_or(Ok(()), dns_label).and_then(|()| dns_subdomain(name)).map_err(wrong)?;
     let namespace = namespace.map(str::to_owned).or_else(|| cli.wait.namespace.clone());
     let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
-    Ok(rbac::Request { targets: targets(&cli.wait, suffix)?, subject, explain: cli.explain })
+    Ok(rbac::Request { targets: targets(&cli.wait, suffix)?, subject, explain: cli.explain, events: cli.wait.events })
 }
 
 /// What the options say about every target.

@@ -113,7 +113,7 @@ fn remedy(standings: &[Standing]) -> Option<String> {
     let refusals = standings.iter().filter_map(|standing| standing.trouble.as_ref()).map(|trouble| &trouble.failure);
     let subject = refusals.filter(|it| it.class == Class::Denied).find_map(|it| Subject::in_refusal(&it.text))?;
     let targets = standings.iter().map(|standing| standing.target.clone()).collect();
-    rbac::yaml(&rbac::Request { targets, subject, explain: false }).ok()
+    rbac::yaml(&rbac::Request { targets, subject, explain: false, events: false }).ok()
 }
 
 /// On a terminal there is a live view, and colours if nobody minds.

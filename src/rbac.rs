@@ -20,6 +20,8 @@ pub struct Request {
     pub subject: Subject,
     /// with what explanations read
     pub explain: bool,
+    /// with what `--events` writes
+    pub events: bool,
 }
 
 /// Who is to be given the Role.
@@ -82,6 +84,7 @@ type Rules = Vec<(Rule, Use)>;
 const FOLLOW: &[&str] = &["list", "watch"];
 const LIST: &[&str] = &["list"];
 const GET: &[&str] = &["get"];
+const WRITE: &[&str] = &["create", "patch"];
 
 /// The YAML, one Role and RoleBinding for each namespace, a `ClusterRole` for all of them.
 ///
@@ -116,6 +119,9 @@ fn rules(request: &Request) -> Rules {
     }
     for target in request.targets.iter().filter(|_| request.explain) {
         explain_rules(&mut rules, target);
+    }
+    if request.events {
+        add(&mut rules, &own_scope(request), &EVENTS, None, WRITE, "--events, on the waiting pod".to_owned());
     }
     absorb(rules)
 }
@@ -264,7 +270,7 @@ mod tests {
 
     fn request(targets: Vec<Target>, namespace: Option<&str>) -> Request {
         let subject = Subject::ServiceAccount { namespace: namespace.map(str::to_owned), name: "shop".to_owned() };
-        Request { targets, subject, explain: false }
+        Request { targets, subject, explain: false, events: false }
     }
 
     #[test]
@@ -300,6 +306,15 @@ subjects:
     name: "shop"
 "#
         );
+    }
+
+    #[test]
+    fn events_are_written_only_where_that_is_wanted() {
+        let without = request(vec![named(Scope::Default, Mode::Pod, "db-0")], None);
+        let with = Request { events: true, ..without.clone() };
+        assert!(!yaml(&without).expect("it is whole").contains("create"));
+        let rule = "  # --events, on the waiting pod\n  - apiGroups: [\"\"]\n    resources: [events]\n    verbs: [create, patch]\n";
+        assert!(yaml(&with).expect("it is whole").contains(rule));
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn completed_job_of_before_is_told(namespace: &Namespace) {
     namespace.delete("job/migrate");
     namespace.eventually("the Job's end", || namespace.find("job/migrate").is_none().then_some(()));
     let wait = start(namespace, EVERYTHING, &["job", "migrate"]);
-    wait.line("job/migrate: there was one of this name before: job completed; there is no job at all in namespace ");
+    wait.line("job/migrate: there was one of this name before: job completed");
 }
 
 fn names_that_may_not_be_listed_are_no_loss(namespace: &Namespace) {

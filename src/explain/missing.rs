@@ -35,13 +35,11 @@ pub struct Own {
 
 /// What may have been meant, or what there is.
 pub fn headline(target: &Target, missing: &Missing) -> Option<String> {
-    let near = missing.names.as_ref().map(|names| instead(target, names));
-    let before = missing.completed.as_ref().map(|message| {
-        // Not that very Job: one of this name may be yet to come, so it proves nothing.
-        format!("there was one of this name before: {}", one_line(message).to_lowercase())
-    });
-    let parts: Vec<String> = before.into_iter().chain(near).collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
+    if let Some(message) = &missing.completed {
+        // Not that very Job: one of this name may be yet to come, so it proves nothing. But the name is right.
+        return Some(format!("there was one of this name before: {}", one_line(message).to_lowercase()));
+    }
+    missing.names.as_ref().map(|names| instead(target, names))
 }
 
 fn instead(target: &Target, names: &Names) -> String {
@@ -164,7 +162,7 @@ mod tests {
     fn a_completed_job_of_before_is_told_and_nothing_made_of_it() {
         let missing = Missing { completed: Some("Job completed".to_owned()), ..names(&["migrate-v2"]) };
         let said = headline(&job("migrate-v3"), &missing).unwrap();
-        assert_eq!(said, "there was one of this name before: job completed; did you mean `job/migrate-v2`?");
+        assert_eq!(said, "there was one of this name before: job completed");
     }
 
     #[test]
