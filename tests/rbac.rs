@@ -222,7 +222,10 @@ spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: 'bus
 
 fn make_ready(namespace: &Namespace, mode: &str, name: &str) {
     if mode.starts_with("job") {
-        let pod = namespace.eventually("the Job's pod", || namespace.list("pod", &format!("job-name={name}")).pop());
+        // Not by the Job's name: the pods of the one that was deleted go only some time after it.
+        let uid = namespace.get(&format!("job/{name}"))["metadata"]["uid"].clone();
+        let selector = format!("batch.kubernetes.io/controller-uid={}", uid.as_str().expect("a Job has a uid"));
+        let pod = namespace.eventually("the Job's pod", || namespace.list("pod", &selector).pop());
         let pod = pod["metadata"]["name"].as_str().expect("a pod has a name").to_owned();
         namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Succeeded"}));
     } else {

@@ -123,8 +123,14 @@ fn end(namespace: &Namespace, selector: &str, phase: &str) {
     write(namespace, selector, &json!({"phase": phase}));
 }
 
+/// Those of this very Job: the pods of one of the same name that was deleted go only some time after it.
+fn pods_of(namespace: &Namespace, job: &str) -> String {
+    let uid = &namespace.get(&format!("job/{job}"))["metadata"]["uid"];
+    format!("batch.kubernetes.io/controller-uid={}", uid.as_str().expect("a Job has a uid"))
+}
+
 fn end_job(namespace: &Namespace, job: &str, phase: &str) {
-    end(namespace, &format!("job-name={job}"), phase);
+    end(namespace, &pods_of(namespace, job), phase);
 }
 
 fn await_condition(namespace: &Namespace, job: &str, kind: &str) {
