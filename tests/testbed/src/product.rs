@@ -47,9 +47,17 @@ fn executable(message: &str) -> Option<PathBuf> {
     Some(path.into())
 }
 
-/// The Cargo that runs this program, else the one of the user.
+/// The Cargo that runs this program, else the one of the user. It does not see what that Cargo tells this program of its
+/// own package: ring's build script reads these, and all that needs ring would be built again for every test program.
 fn cargo() -> Command {
-    machine::bound(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command = machine::bound(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Makes sure that Rust can build static binaries, and answers the target's name.
