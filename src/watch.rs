@@ -18,7 +18,8 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::backoff::{Backoff, Poll};
-use crate::client::{Answer, Class, Client, Failure, Lines, failure_in_event};
+use crate::client::{Answer, Client, Lines};
+use crate::failure::{Class, Failure, failure_in_event};
 use crate::object::{Metadata, Object};
 
 /// How many objects a page holds: memory must not grow with the number of objects that are read.
@@ -438,16 +439,17 @@ fn read<T: Object>(line: &[u8]) -> Result<(Event<T>, String), End> {
     if r#type == "ERROR" {
         return Err(failure_in_event(json.as_bytes()).into());
     }
-    let Versioned { metadata } = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-    let version = metadata.resource_version;
+    let (event, version) = if r#type == "BOOKMARK" {
+        let Versioned { metadata } = serde_json::from_str(json).map_err(|error| garbage(&error))?;
+        (Event::Bookmark, metadata.resource_version)
+    } else {
+        let object: T = serde_json::from_str(json).map_err(|error| garbage(&error))?;
+        let version = object.metadata().resource_version.clone();
+        (if r#type == "DELETED" { Event::Deleted(object) } else { Event::Applied(object) }, version)
+    };
     if version.is_empty() {
         return Err(garbage(&"it has no version"));
     }
-    if r#type == "BOOKMARK" {
-        return Ok((Event::Bookmark, version));
-    }
-    let object = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-    let event = if r#type == "DELETED" { Event::Deleted(object) } else { Event::Applied(object) };
     Ok((event, version))
 }
 
