@@ -1,5 +1,5 @@
-//! The hardened connection to the API server: connection settings, limits on every request, and failures sorted by
-//! what has to be done about them. It never retries; whoever calls knows what a retry would be good for.
+//! The hardened connection to the API server: connection settings, credentials and limits on every request. It never
+//! retries; whoever calls knows what a retry would be good for.
 //!
 //! kube's own stack leaves `TCP_NODELAY` off (a stall of 40 ms on every cold start: Nagle against delayed ACK), has no
 //! keepalive (a half-open connection is noticed after 295 s) and no limit on a response, hence a stack of our own
@@ -28,8 +28,7 @@ use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
 use crate::exec::{Credential, Plugin};
-use crate::failure::excerpt;
-pub use crate::failure::{Class, Failure, failure_in_event, harmless};
+use crate::failure::{Failure, excerpt, harmless};
 use crate::proxy::Route;
 use crate::token::TokenFileLayer;
 

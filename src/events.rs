@@ -13,7 +13,8 @@ use kube::core::Request;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use crate::client::{Class, Client, Failure};
+use crate::client::Client;
+use crate::failure::{Class, Failure};
 use crate::identity::Identity;
 use crate::resource::EVENTS;
 use crate::termination::within;

@@ -12,10 +12,11 @@ use kube::core::Request;
 use kube::core::request::Error as RequestError;
 use serde::Deserialize;
 
-use crate::client::{Class, Client, Failure};
+use crate::client::Client;
 use crate::evaluate::condition;
 use crate::evaluate::pod::{State, state};
 use crate::explain::{self, Evidence, LOG_LINES, Log, Missing, Names, Own};
+use crate::failure::{Class, Failure};
 use crate::identity::Identity;
 use crate::object::{Event, Job, Object, Pod, Service};
 use crate::resource::{EVENTS, JOBS, PODS, Resource, SERVICES};

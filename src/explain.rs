@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::client::harmless;
 use crate::evaluate::count;
+use crate::failure::harmless;
 use crate::object::{Event, Pod};
 use crate::target::{Kind, Target};
 

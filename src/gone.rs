@@ -11,7 +11,8 @@ use futures::stream::{self, LocalBoxStream, StreamExt};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cli::Missing;
-use crate::client::{Class, Client, Failure};
+use crate::client::Client;
+use crate::failure::{Class, Failure};
 use crate::identity::Identity;
 use crate::object::Pod;
 use crate::observe::Step;

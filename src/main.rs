@@ -52,8 +52,8 @@ use tokio::sync::{oneshot, watch as channel};
 use tokio::time::{self, sleep};
 
 use crate::cli::{Color, Form, LogFormat, LogLevel, Stop};
-use crate::client::Class;
 use crate::compat::Invocation;
+use crate::failure::Class;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::rbac::Subject;

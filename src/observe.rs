@@ -9,8 +9,8 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::client::Failure;
 use crate::evaluate::pod::{State, ready_since, state};
+use crate::failure::Failure;
 use crate::object::{Object, Pod};
 use crate::resource::Resource;
 use crate::settle::Settling;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::client::harmless;
 use crate::explain::Explanation;
+use crate::failure::harmless;
 use crate::observe::Step;
 use crate::outcome::Outcome;
 use crate::standing::Standing;

@@ -4,7 +4,7 @@
 //! known forms are put in plain words, everything else is passed on, on one line and cut.
 
 use super::{TEXT, cut, without_escapes};
-use crate::client::harmless;
+use crate::failure::harmless;
 
 /// Why an image cannot be pulled. The kubelet's message is containerd's or CRI-O's, with the registry's in it; `None`
 /// where it holds no cause, as in a mere `Back-off pulling image`.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Behind, BehindUpdates, Demands, Step, jobs, pods, services};
-use crate::client::{Class, Failure};
 use crate::compat;
+use crate::failure::{Class, Failure};
 use crate::object::{EndpointSlice, Job, Object, Pod, Service};
 use crate::target::Target;
 use crate::verdict::Verdict;
