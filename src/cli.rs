@@ -61,9 +61,12 @@ pub struct Cli {
     /// How long a selector's objects must stay ready and the same [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub settle: Option<Duration>,
-    /// What a missing Job means: wait, fail or ready [default: wait]
+    /// What a missing object means: wait, fail or ready (Jobs) [default: wait]
     #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
     pub missing: Option<Missing>,
+    /// What a failed target means: exit, or wait for another [default: exit]
+    #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
+    pub failed: Option<Failed>,
     /// How long the API may refuse before that ends the wait [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub auth_grace: Option<Duration>,
@@ -115,15 +118,24 @@ pub struct RbacCli {
     pub explain: bool,
 }
 
-/// What a Job means that does not exist, was never seen, and of which nothing proves that it completed.
+/// What an object means that does not exist, was never seen, and of which nothing proves that it completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Missing {
     /// it is still to come
     Wait,
     /// the wait has failed
     Fail,
-    /// it is done and was cleaned up
+    /// it is done and was cleaned up; for Jobs only
     Ready,
+}
+
+/// What a target means that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Failed {
+    /// the wait has failed
+    Exit,
+    /// a new object may take its place
+    Wait,
 }
 
 /// The form of what is said on stdout.
@@ -284,8 +296,9 @@ Every object of a kind: `pod -n NAMESPACE`, only with -n, -A or --field-selector
 
 Environment:
   K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
-  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT, K8S_WAIT_FOR_QUIET,
-  K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_COLOR, K8S_WAIT_FOR_LOG_LEVEL, K8S_WAIT_FOR_LOG_FORMAT
+  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_FAILED, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT,
+  K8S_WAIT_FOR_QUIET, K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_COLOR, K8S_WAIT_FOR_LOG_LEVEL,
+  K8S_WAIT_FOR_LOG_FORMAT
                           the options of these names; what is typed comes first
   WAIT_TIME               pause between two looks where watching is forbidden: 2, 0.5, 2s
   DEBUG                   1 for --log-level debug, 2 for trace
@@ -359,6 +372,7 @@ fn right_form(option: &str) -> &'static str {
         "--service-account" => "`--service-account shop` or `--service-account shop:shop`",
         "--min" => "a whole number from 1 on",
         "--missing" => "`wait`, `fail` or `ready`",
+        "--failed" => "`exit` or `wait`",
         "--log-level" => "`error`, `warn`, `info`, `debug` or `trace`",
         "--output" => "`plain` or `json`",
         "--color" => "`auto`, `always` or `never`",

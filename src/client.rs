@@ -6,6 +6,7 @@
 //! from the layers of `ConfigExt`.
 
 use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
 use crate::exec::{Credential, Plugin};
-use crate::failure::{Failure, excerpt, harmless};
+use crate::failure::{Class, Failure, excerpt, harmless};
 use crate::proxy::Route;
 use crate::token::TokenFileLayer;
 
@@ -40,7 +41,7 @@ const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a whole body may take that never stalls; a watch is not read whole.
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 /// How long an exec plugin may take to renew its credentials.
-const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
+pub const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 /// The longest body and the longest watch event that are read, in bytes. etcd takes objects up to 1.5 MiB.
 const SIZE_LIMIT: usize = 32 << 20;
 
@@ -96,6 +97,22 @@ impl Client {
         Ok(Self { access: Arc::new(Access { config, plugin, session: Mutex::new(session) }) })
     }
 
+    /// One whose API server is this service: for scripts under a paused clock.
+    #[cfg(test)]
+    pub fn of_service<S, B>(service: S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let stack = kube::Client::new(service, "shop");
+        let session = Session { stack, authorization: None, expires: None, refused: false };
+        let config = Config::new(http::Uri::from_static("http://localhost"));
+        Self { access: Arc::new(Access { config, plugin: None, session: Mutex::new(session) }) }
+    }
+
     /// One whole response body.
     pub async fn read(&self, request: Request<Vec<u8>>) -> Result<Answer, Failure> {
         let response = self.send(request).await?;
@@ -117,8 +134,8 @@ impl Client {
         tracing::debug!(method = %request.method(), uri = %request.uri(), "request");
         let sent = timeout(RESPONSE_LIMIT, session.stack.send(request.map(Body::from))).await;
         let response = sent
-            .map_err(|_| Failure::transient(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?
-            .map_err(|error| Failure::transient(format!("cannot reach the API server: {}", causes(&error))))?;
+            .map_err(|_| silent(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?
+            .map_err(|error| unconnected(&error))?;
         let status = response.status();
         tracing::debug!(%status, "response");
         if status.is_success() {
@@ -131,6 +148,18 @@ impl Client {
         let body = body(response).await.unwrap_or_default();
         Err(Failure::from_status(status, retry_after, &body))
     }
+}
+
+fn silent(text: String) -> Failure {
+    Failure { class: Class::Silent, ..Failure::transient(text) }
+}
+
+fn unconnected(error: &(dyn StdError + 'static)) -> Failure {
+    let links = std::iter::successors(Some(error), |error| (*error).source());
+    let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let refused = links.filter_map(|error| error.downcast_ref()).any(is_refused);
+    let text = format!("cannot reach the API server: {}", causes(error));
+    Failure { class: Class::Unconnected { refused }, ..Failure::transient(text) }
 }
 
 impl Access {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::environment::{Environment, named, truth};
-use crate::cli::{self, Cli, Color, Form, LogFormat, LogLevel, Missing, RbacCli, Stop, Usage};
+use crate::cli::{self, Cli, Color, Failed, Form, LogFormat, LogLevel, Missing, RbacCli, Stop, Usage};
 use crate::rbac;
 use crate::selector::{Selector, dns_label, dns_subdomain};
 use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
@@ -27,8 +27,10 @@ pub struct Invocation {
     pub targets: Vec<Target>,
     /// how many of them have to be ready
     pub quorum: Quorum,
-    /// what a missing Job means
+    /// what a missing object means
     pub missing: Missing,
+    /// what a failed target means
+    pub failed: Failed,
     /// zero looks once; none waits for ever
     pub timeout: Option<Duration>,
     /// how long the API may refuse
@@ -83,13 +85,16 @@ pub fn parse(
     let cli = Cli::read(program, &words)?;
     let suffix = environment.suffix();
     let targets = targets(&cli, suffix)?;
+    let missing = environment.or("--missing", cli.missing, named)?.unwrap_or(Missing::Wait);
+    check_missing(missing, cli.missing.is_some(), &targets)?;
     let poll_pause = environment.wait_time();
     let debug = environment.debug();
     let any = environment.option("--any", truth)?;
     let colorless = environment.no_color().then_some(Color::Never);
     Ok(Invocation {
         quorum: if cli.any || any == Some(true) { Quorum::Any } else { Quorum::All },
-        missing: environment.or("--missing", cli.missing, named)?.unwrap_or(Missing::Wait),
+        missing,
+        failed: environment.or("--failed", cli.failed, named)?.unwrap_or(Failed::Exit),
         timeout: environment.or("--timeout", cli.timeout, cli::duration)?,
         auth_grace: environment.or("--auth-grace", cli.auth_grace, cli::duration)?.unwrap_or(Duration::from_mins(1)),
         settle: environment.or("--settle", cli.settle, cli::duration)?.unwrap_or(Duration::from_secs(2)),
@@ -106,6 +111,31 @@ pub fn parse(
         poll_pause,
         warnings: environment.warnings,
     })
+}
+
+/// An answer that says nothing of some or all of the targets is a misunderstanding; what an environment that several
+/// containers share says may be meant for others.
+fn check_missing(missing: Missing, typed: bool, targets: &[Target]) -> Result<(), Usage> {
+    let other = targets.iter().find(|target| target.mode.kind() != Kind::Job);
+    if let (Missing::Ready, Some(target)) = (missing, other) {
+        let hint = "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own";
+        return Err(Usage::new(format!("`--missing ready` with `{target}`"), hint));
+    }
+    if typed && missing == Missing::Fail && targets.iter().all(|target| target.selection.name.is_none()) {
+        let hint = "what a selector matches may come at any time: `job migrate --missing fail`, or a selector with `--timeout`";
+        return Err(Usage::new("`--missing fail` is about names, and no target has one", hint));
+    }
+    Ok(())
+}
+
+/// Whether the arguments ask for JSON, as far as that can be told of arguments that may be wrong.
+pub fn wants_json(argv: &[OsString], env: impl Fn(&str) -> Option<String>) -> bool {
+    let words: Vec<&str> = argv.iter().filter_map(|word| word.to_str()).flat_map(str::split_whitespace).collect();
+    let pairs = || words.iter().zip(words.iter().skip(1));
+    let typed = words.iter().find_map(|word| word.strip_prefix("--output="));
+    let typed = typed.or_else(|| pairs().find(|(option, _)| **option == "--output").map(|(_, value)| *value));
+    let value = typed.map(str::to_owned).or_else(|| env("K8S_WAIT_FOR_OUTPUT"));
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("json"))
 }
 
 fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {

@@ -33,7 +33,14 @@ pub enum Class {
     Expired,
     /// 400 or 422 from the API itself: the request is wrong; no retry mends it
     Invalid,
-    /// everything else heals by itself: no connection, 429, 5xx, garbage
+    /// no connection came about, or it broke before an answer
+    Unconnected {
+        /// nobody listens there
+        refused: bool,
+    },
+    /// connected, but there was no answer in time
+    Silent,
+    /// everything else heals by itself: 429, 5xx, garbage
     Transient,
 }
 

@@ -1,37 +1,40 @@
-//! A Job target whose Job is missing: the search for proof that it has completed before (`proof` says what proves).
+//! A target that is not there: what `--missing` says, and for a Job the search for proof that it has completed before
+//! (`proof` says what proves).
 //!
-//! It begins when the Job was never seen and has been missing for 2 s, goes on as long as a sibling may still finish,
-//! and stops for good as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and
-//! waited out; it never counts as a failure of the wait.
+//! The search begins when the observer says that a Job is absent, goes on as long as somebody may still leave a proof,
+//! and stops as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and waited out;
+//! it never counts as a failure of the wait.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use futures::stream::{self, LocalBoxStream, StreamExt};
-use tokio::time::{Instant, sleep, sleep_until};
+use futures::stream::{self, LocalBoxStream, SelectAll, StreamExt};
+use tokio::time::sleep;
 
 use crate::cli::Missing;
 use crate::client::Client;
 use crate::failure::{Class, Failure};
 use crate::identity::Identity;
-use crate::object::Pod;
-use crate::observe::Step;
-use crate::proof::{Proof, by_own_run, by_sibling, sibling_labels};
-use crate::target::Target;
-use crate::verdict::Verdict;
-use crate::watch::{Query, Update, updates};
+use crate::mark::{self, Sought};
+use crate::object::{Event, Object, Pod};
+use crate::observe::{Absent, Step};
+use crate::proof::{Claim, Proof, by_events, by_own_run, by_sibling, sibling_labels};
+use crate::resource::EVENTS;
+use crate::target::{Kind, Target};
+use crate::verdict::{Code, Verdict};
+use crate::watch::{Listed, LookBy, Query, Update, updates};
 
-/// How long a Job has to be missing: one that is created together with this pod is not there at once.
-const DELAY: Duration = Duration::from_secs(2);
 /// How often a refused look is tried again.
 const REFUSED: Duration = Duration::from_mins(1);
+/// Of how many Jobs that vanished the events are looked for.
+const EVENTS_OF: usize = 8;
 
-/// What is done about a missing Job.
+/// What is done about a target that is not there.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// without proof
     pub missing: Missing,
-    /// look at once and say nothing before: `--timeout 0`
+    /// one look is all there is: `--timeout 0`
     pub once: bool,
 }
 
@@ -46,24 +49,27 @@ pub enum Finding {
     Impossible(String),
 }
 
-/// Why there is no search at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoSearch {
-    /// This is no pod: nobody expects one.
-    NotInPod,
-    /// This is a pod, but which one?
-    UnknownPod,
-}
+/// Looks for proof about a target that is absent; nothing where nobody could have left any.
+pub type Search = Box<dyn Fn(&Absent) -> SelectAll<LocalBoxStream<'static, Finding>>>;
 
-/// The steps of a Job target, with the search while its Job is missing. `search` is `None` where there is no pod whose
-/// siblings could be asked, with the reason.
-pub fn search_while_missing(
+/// The steps of a target, with what its absence means.
+pub fn despite_absence(
     target: Target,
     steps: LocalBoxStream<'static, Step>,
     policy: Policy,
-    search: Result<LocalBoxStream<'static, Finding>, NoSearch>,
+    search: Search,
 ) -> LocalBoxStream<'static, Step> {
-    let gone = Gone { target, policy, search: Some(search), due: None, said: None, noted: false, ended: false };
+    let gone = Gone {
+        target,
+        policy,
+        search,
+        running: SelectAll::new(),
+        open: 0,
+        absent: None,
+        held: None,
+        said: BTreeSet::new(),
+        ended: false,
+    };
     stream::unfold((gone, steps, VecDeque::new()), |(mut gone, mut steps, mut queue)| async {
         loop {
             if let Some(step) = queue.pop_front() {
@@ -72,13 +78,14 @@ pub fn search_while_missing(
             if gone.ended {
                 return None;
             }
-            let due = gone.due;
             tokio::select! {
+                // A Job that appears always wins.
+                biased;
                 step = steps.next() => match step {
                     Some(step) => queue.extend(gone.pass(step)),
                     None => gone.ended = true,
                 },
-                finding = gone.look(), if due.is_some() => queue.extend(gone.found(finding)),
+                Some(finding) = gone.running.next() => queue.extend(gone.found(finding)),
             }
         }
     })
@@ -88,128 +95,153 @@ pub fn search_while_missing(
 struct Gone {
     target: Target,
     policy: Policy,
-    /// gone for good once the Job was seen
-    search: Option<Result<LocalBoxStream<'static, Finding>, NoSearch>>,
-    /// when to look, set while the Job is missing
-    due: Option<Instant>,
-    /// the last remark: it is not repeated
-    said: Option<String>,
-    /// that there is no search was taken note of
-    noted: bool,
+    search: Search,
+    /// empty while the target is there
+    running: SelectAll<LocalBoxStream<'static, Finding>>,
+    /// how many of these have not said anything yet
+    open: usize,
+    /// what is known of the target, while it is not there
+    absent: Option<Absent>,
+    /// not said before the search is over
+    held: Option<Verdict>,
+    /// remarks are not repeated
+    said: BTreeSet<String>,
     ended: bool,
 }
 
 impl Gone {
     fn pass(&mut self, step: Step) -> Vec<Step> {
-        if let Step::Verdict(verdict) = &step {
-            let missing = verdict.reason().is_some_and(|reason| reason.code == "NotFound");
-            if !missing {
-                self.search = None;
-                self.due = None;
-            } else if self.search.is_some() && self.due.is_none() {
-                self.due = Some(if self.policy.once { Instant::now() } else { Instant::now() + DELAY });
-                if self.policy.once {
-                    return Vec::new();
-                }
+        match step {
+            // One look is over only when the search is.
+            Step::Verdict(verdict) if verdict.is_missing() && self.policy.once && self.may_be_absent() => {
+                self.held = Some(verdict);
+                Vec::new()
             }
-        }
-        vec![step]
-    }
-
-    /// The next finding; pends for ever when there is nothing more to look for.
-    async fn look(&mut self) -> Finding {
-        if let Some(due) = self.due {
-            sleep_until(due).await;
-        }
-        match &mut self.search {
-            Some(Ok(search)) => search.next().await.unwrap_or(Finding::NoneYet),
-            Some(Err(reason)) if !self.noted => {
-                self.noted = true;
-                reason.finding()
+            Step::Verdict(verdict) if verdict.is_missing() => vec![Step::Verdict(verdict)],
+            Step::Verdict(verdict) => {
+                self.absent = None;
+                self.running = SelectAll::new();
+                vec![Step::Verdict(verdict)]
             }
-            Some(Err(_)) | None => std::future::pending().await,
+            Step::Absent(absent) => {
+                self.running = (self.search)(&absent);
+                self.open = self.running.len();
+                self.absent = Some(absent);
+                if self.open == 0 { self.without_proof() } else { Vec::new() }
+            }
+            step => vec![step],
         }
     }
 
     fn found(&mut self, finding: Finding) -> Vec<Step> {
-        match finding {
+        let text = match finding {
             Finding::Proof(proof) => {
                 self.ended = true;
-                vec![
-                    Step::Remark(format!("the Job is gone, but {}", proof.source)),
-                    Step::Subjects(proof.uids),
-                    Step::Verdict(Verdict::Ready),
-                ]
+                let mut steps = vec![Step::Remark(format!("the Job is gone, but {}", proof.source))];
+                steps.extend(mark::is_left_by(&self.target).then_some(Step::Mark(proof.uids)));
+                steps.push(Step::Verdict(Verdict::Ready));
+                return steps;
             }
-            Finding::NoneYet => self.without_proof("no pod of this revision has finished this wait yet"),
-            Finding::Impossible(text) => self.without_proof(&text),
-        }
-    }
-
-    fn without_proof(&mut self, text: &str) -> Vec<Step> {
-        if self.said.as_deref() == Some(text) {
-            return Vec::new();
-        }
-        self.said = Some(text.to_owned());
-        let missing = format!("job {} does not exist", self.target.selection);
-        let verdict = match self.policy.missing {
-            Missing::Wait => Verdict::waiting("NotFound", missing),
-            Missing::Fail => Verdict::failed("NotFound", format!("{missing} (--missing fail)")),
-            Missing::Ready => {
-                self.ended = true;
-                return vec![
-                    Step::Remark(format!("{missing}, taken as done (--missing ready)")),
-                    Step::Verdict(Verdict::Ready),
-                ];
-            }
+            Finding::NoneYet => "no pod of this revision has finished this wait yet".to_owned(),
+            Finding::Impossible(text) => text,
         };
-        let verdict = (self.policy.missing == Missing::Fail || self.policy.once).then_some(Step::Verdict(verdict));
-        let remark = Step::Remark(format!("no proof that it has completed before: {text}"));
-        (!text.is_empty()).then_some(remark).into_iter().chain(verdict).collect()
+        let remark = format!("no proof that it has completed before: {text}");
+        let mut steps = Vec::new();
+        if self.said.insert(text) {
+            steps.push(Step::Remark(remark));
+        }
+        // Once, when all have said something.
+        if self.open == 1 {
+            steps.extend(self.without_proof());
+        }
+        self.open = self.open.saturating_sub(1);
+        steps
     }
-}
 
-impl NoSearch {
-    fn finding(self) -> Finding {
-        Finding::Impossible(match self {
-            Self::NotInPod => String::new(),
-            Self::UnknownPod => {
-                "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)".to_owned()
+    /// What the absence means where nobody has proved anything by now.
+    fn without_proof(&mut self) -> Vec<Step> {
+        let named = self.target.selection.name.is_some();
+        let never_seen = self.absent == Some(Absent::Never);
+        let missing = absence(&self.target);
+        match self.policy.missing {
+            Missing::Fail if named && never_seen => {
+                vec![Step::Verdict(Verdict::failed(Code::NotFound, format!("{missing} (--missing fail)")))]
             }
-        })
+            Missing::Ready if never_seen => {
+                self.ended = true;
+                vec![Step::Remark(format!("{missing}, taken as done (--missing ready)")), Step::Verdict(Verdict::Ready)]
+            }
+            _ => self.held.take().map(Step::Verdict).into_iter().collect(),
+        }
+    }
+
+    /// Whether the observer says when it is; those of a selector may come at any time.
+    fn may_be_absent(&self) -> bool {
+        self.target.selection.name.is_some() || self.target.mode.kind() == Kind::Job
     }
 }
 
-/// The findings about a target, from this pod and its siblings; looks on for ever.
-///
-/// # Errors
-/// Why nothing can be looked for, where this is no pod or does not know which one.
-pub fn search(
+fn absence(target: &Target) -> String {
+    let kind = match target.mode.kind() {
+        Kind::Job => "job",
+        Kind::Pod => "pod",
+        Kind::Service => "service",
+    };
+    format!("{kind} {} does not exist", target.selection)
+}
+
+/// How proof about one of a wait's targets is searched for.
+pub fn search(client: &Client, identity: &Identity, target: &Target, targets: &[Target], once: bool) -> Search {
+    let mark = Sought::new(target, targets);
+    let (client, identity, target) = (client.clone(), identity.clone(), target.clone());
+    Box::new(move |absent| {
+        let seen = match absent {
+            Absent::Never => Vec::new(),
+            Absent::Vanished(uids) => uids.clone(),
+        };
+        let mut sources = SelectAll::new();
+        if !mark::is_left_by(&target) {
+            return sources;
+        }
+        let claim = Claim { mark: mark.clone(), seen };
+        sources.extend(search_pods(&client, &identity, claim.clone(), once));
+        sources.extend(search_events(&client, &target, claim));
+        sources
+    })
+}
+
+/// The findings from this pod and its siblings; looks on for ever. Nothing outside a pod.
+fn search_pods(
     client: &Client,
     identity: &Identity,
-    target: &Target,
-) -> Result<LocalBoxStream<'static, Finding>, NoSearch> {
+    claim: Claim,
+    once: bool,
+) -> Option<LocalBoxStream<'static, Finding>> {
     let (Some(namespace), Some(name)) = (&identity.namespace, &identity.pod) else {
-        return Err(if identity.in_pod { NoSearch::UnknownPod } else { NoSearch::NotInPod });
+        let text = "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)";
+        let unknown = stream::once(async { Finding::Impossible(text.to_owned()) });
+        return identity.in_pod.then(|| unknown.boxed_local());
     };
     let query = Query { namespace: Some(namespace.clone()), name: Some(name.clone()), ..Query::default() };
-    let search = Search {
+    let search = Pods {
         client: client.clone(),
         identity: identity.clone(),
-        target: target.clone(),
+        claim,
         query,
+        once,
         pause: Duration::ZERO,
         siblings: None,
     };
-    Ok(stream::unfold(search, |mut search| async { Some((search.next().await, search)) }).boxed_local())
+    Some(stream::unfold(search, |mut search| async { Some((search.next().await, search)) }).boxed_local())
 }
 
-struct Search {
+struct Pods {
     client: Client,
     identity: Identity,
-    target: Target,
+    claim: Claim,
     /// this pod
     query: Query,
+    once: bool,
     /// before the next look
     pause: Duration,
     siblings: Option<Siblings>,
@@ -221,13 +253,16 @@ struct Siblings {
     updates: LocalBoxStream<'static, Update<Pod>>,
 }
 
-impl Search {
+impl Pods {
     async fn next(&mut self) -> Finding {
         loop {
-            sleep(std::mem::take(&mut self.pause)).await;
+            let pause = std::mem::take(&mut self.pause);
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             let finding = match &mut self.siblings {
                 None => self.look_at_own_pod().await,
-                Some(siblings) => siblings.next(&self.target).await,
+                Some(siblings) => siblings.next(&self.claim, self.once).await,
             };
             if matches!(finding, Some(Finding::Impossible(_))) {
                 self.siblings = None;
@@ -241,51 +276,242 @@ impl Search {
 
     /// Who this pod's siblings are, if its own past says nothing.
     async fn look_at_own_pod(&mut self) -> Option<Finding> {
-        let own = match first_list(updates(self.client.clone(), self.query.clone(), None)).await {
+        let own = match first_list(look(&self.client, self.query.clone()), self.once).await {
             Ok(pods) => pods.into_iter().next(),
-            Err(refusal) => return Some(refusal),
+            Err(finding) => return Some(finding),
         };
         let Some(own) = own else { return Some(Finding::Impossible("the API does not know this pod".to_owned())) };
-        if let Some(proof) = by_own_run(&self.target, &own, &self.identity) {
+        if let Some(proof) = by_own_run(&self.claim, &own, &self.identity) {
             return Some(Finding::Proof(proof));
         }
-        let Some(labels) = sibling_labels(&own) else {
-            return Some(Finding::Impossible("this pod has no controller, hence no siblings".to_owned()));
+        let Some(labels) = sibling_labels(&own, &self.claim) else {
+            return Some(Finding::Impossible(match own.metadata.controller() {
+                None => "this pod has no controller, hence no siblings".to_owned(),
+                Some(owner) => format!("this pod's {} does not tell its revisions apart", owner.kind),
+            }));
         };
-        let query = Query { namespace: self.query.namespace.clone(), labels: Some(labels), ..Query::default() };
-        self.siblings = Some(Siblings { own, updates: updates(self.client.clone(), query, None) });
+        let query = Query {
+            namespace: self.query.namespace.clone(),
+            labels: Some(labels),
+            once: self.once,
+            ..Query::default()
+        };
+        self.siblings = Some(Siblings { own, updates: look(&self.client, query) });
         None
     }
 }
 
 impl Siblings {
-    async fn next(&mut self, target: &Target) -> Option<Finding> {
+    async fn next(&mut self, claim: &Claim, once: bool) -> Option<Finding> {
         match self.updates.next().await? {
-            Update::Listed(pods, _) => Some(match by_sibling(target, &self.own, &pods) {
+            Update::Listed(Listed { objects, .. }) => Some(match by_sibling(claim, &self.own, &objects) {
                 Some(proof) => Finding::Proof(proof),
                 None => Finding::NoneYet,
             }),
             // What a pod was when it was deleted is as good.
-            Update::Applied(pod) | Update::Deleted(pod) => by_sibling(target, &self.own, [&pod]).map(Finding::Proof),
-            Update::Failed(failure) => refusal(&failure),
-            Update::Recovered | Update::Way(_) => None,
+            Update::Applied(pod) | Update::Deleted(pod) => by_sibling(claim, &self.own, [&pod]).map(Finding::Proof),
+            Update::Failed(failure) => of_failure(&failure, "pods of this revision", "pods", once),
+            Update::Recovered | Update::Way(_) | Update::Live | Update::Blind => None,
         }
     }
 }
 
-/// The first list of a query that is not refused; other failures are waited out.
-async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>) -> Result<Vec<Pod>, Finding> {
+/// The findings from the events of Jobs that were seen; their uids are theirs alone.
+fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<LocalBoxStream<'static, Finding>> {
+    let namespace = target.namespace()?.to_owned();
+    if claim.seen.is_empty() || claim.seen.len() > EVENTS_OF {
+        return None;
+    }
+    let query = |uid: &String| Query {
+        namespace: Some(namespace.clone()),
+        fields: Some(format!("involvedObject.uid={uid},reason=Completed")),
+        ..Query::default()
+    };
+    let streams: SelectAll<_> = claim.seen.iter().map(|uid| look::<Event>(client, query(uid))).collect();
+    let search = (streams, claim, Vec::new());
+    Some(
+        stream::unfold(search, |(mut streams, claim, mut events)| async move {
+            loop {
+                let finding = match streams.next().await? {
+                    Update::Listed(Listed { objects, .. }) => {
+                        events.extend(objects);
+                        Some(Finding::Impossible("there is no event `Completed` of that very Job".to_owned()))
+                    }
+                    Update::Applied(event) => {
+                        events.push(event);
+                        None
+                    }
+                    Update::Failed(failure) => of_failure(&failure, "events of the Job", EVENTS.plural, false),
+                    _ => None,
+                };
+                let finding = by_events(&claim, &events).map(Finding::Proof).or(finding);
+                if let Some(finding) = finding {
+                    return Some((finding, (streams, claim, events)));
+                }
+            }
+        })
+        .boxed_local(),
+    )
+}
+
+fn look<T: Object>(client: &Client, query: Query) -> LocalBoxStream<'static, Update<T>> {
+    updates(client.clone(), query, None, &LookBy::default())
+}
+
+/// The first list of a query that is not refused; other failures are waited out, unless there is only one look.
+async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>, once: bool) -> Result<Vec<Pod>, Finding> {
     loop {
         match updates.next().await {
-            Some(Update::Listed(pods, _)) => return Ok(pods),
-            Some(Update::Failed(failure)) => refusal(&failure).map_or(Ok(()), Err)?,
+            Some(Update::Listed(listed)) => return Ok(listed.objects),
+            Some(Update::Failed(failure)) => {
+                of_failure(&failure, "pods of this revision", "pods", once).map_or(Ok(()), Err)?;
+            }
             _ => {}
         }
     }
 }
 
-fn refusal(failure: &Failure) -> Option<Finding> {
+/// What cannot be looked at; nothing where it is tried again.
+fn of_failure(failure: &Failure, what: &str, plural: &str, once: bool) -> Option<Finding> {
     let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
-    let text = || format!("the pods of this revision cannot be looked at without `list` on pods: {failure}");
-    refused.then(|| Finding::Impossible(text()))
+    let remedy = if refused { format!(" without `list` on {plural}") } else { String::new() };
+    let text = || format!("the {what} cannot be looked at{remedy}: {failure}");
+    (refused || once).then(|| Finding::Impossible(text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::compat;
+
+    const ONCE: Policy = Policy { missing: Missing::Wait, once: true };
+
+    fn target(line: &str) -> Target {
+        let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
+        compat::parse(words, |_| None).expect(line).targets.remove(0)
+    }
+
+    fn policy(missing: Missing) -> Policy {
+        Policy { missing, once: false }
+    }
+
+    fn missing() -> Step {
+        Step::Verdict(Verdict::waiting(Code::NotFound, "job migrate does not exist"))
+    }
+
+    fn proof() -> Finding {
+        Finding::Proof(Proof { source: "somebody says so".to_owned(), uids: vec!["7f1c".to_owned()] })
+    }
+
+    fn none() -> Finding {
+        Finding::NoneYet
+    }
+
+    /// The steps that come out where these go in, one a second, and every search finds this a second and a half later.
+    async fn told<const N: usize>(
+        line: &str,
+        policy: Policy,
+        steps: [Step; N],
+        finding: Option<fn() -> Finding>,
+    ) -> Vec<String> {
+        let search: Search = Box::new(move |_| {
+            let later = |finding: fn() -> Finding| {
+                let found = async move {
+                    sleep(Duration::from_millis(1_500)).await;
+                    finding()
+                };
+                stream::once(found).chain(stream::pending()).boxed_local()
+            };
+            finding.into_iter().map(later).collect()
+        });
+        let steps = stream::iter(steps).then(|step| async {
+            sleep(Duration::from_secs(1)).await;
+            step
+        });
+        let steps = steps.chain(stream::pending()).boxed_local();
+        let told = despite_absence(target(line), steps, policy, search);
+        let end = sleep(Duration::from_mins(1));
+        told.take_until(end).map(|step| text(&step)).collect().await
+    }
+
+    fn text(step: &Step) -> String {
+        match step {
+            Step::Verdict(Verdict::Ready) => "ready".to_owned(),
+            Step::Verdict(Verdict::Waiting(reason)) => format!("waiting {}", reason.code),
+            Step::Verdict(Verdict::Failed(reason)) => format!("failed {}", reason.code),
+            Step::Mark(uids) => format!("mark {}", uids.join(" ")),
+            Step::Remark(text) => text.clone(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    const NONE_YET: &str = "no proof that it has completed before: no pod of this revision has finished this wait yet";
+    const FAILED: &str = "failed NotFound";
+
+    #[tokio::test(start_paused = true)]
+    async fn proof_makes_an_absent_job_ready_and_ends_the_steps() {
+        let steps = [missing(), Step::Absent(Absent::Never)];
+        let told = told("job migrate", policy(Missing::Fail), steps, Some(proof)).await;
+        assert_eq!(told, ["waiting NotFound", "the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_only_missing_is_not_searched_for() {
+        assert_eq!(told("job migrate", policy(Missing::Ready), [missing()], Some(proof)).await, ["waiting NotFound"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n7_foreign_reason_is_no_absence() {
+        let foreign = Step::Verdict(Verdict::failed(Code::Foreign("NotFound".to_owned()), "says a controller"));
+        let told = told("job migrate", ONCE, [foreign], Some(proof)).await;
+        assert_eq!(told, [FAILED]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_proof_absence_means_what_was_asked_for() {
+        let steps = || [missing(), Step::Absent(Absent::Never)];
+        let wait = told("job migrate", policy(Missing::Wait), steps(), Some(none)).await;
+        assert_eq!(wait, ["waiting NotFound", NONE_YET]);
+        let fail = told("job migrate", policy(Missing::Fail), steps(), Some(none)).await;
+        assert_eq!(fail, ["waiting NotFound", NONE_YET, FAILED]);
+        let ready = told("job migrate", policy(Missing::Ready), steps(), Some(none)).await;
+        let taken = "job migrate does not exist, taken as done (--missing ready)";
+        assert_eq!(ready, ["waiting NotFound", NONE_YET, taken, "ready"], "and no mark");
+        let nobody = told("pod db-0", policy(Missing::Fail), steps(), None).await;
+        assert_eq!(nobody, ["waiting NotFound", FAILED]);
+        let selector = told("job -lapp=db", policy(Missing::Fail), steps(), None).await;
+        assert_eq!(selector, ["waiting NotFound"], "only a name can be missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n3_job_that_was_seen_is_never_a_matter_of_missing() {
+        let vanished = || Step::Absent(Absent::Vanished(vec!["1".to_owned()]));
+        for missing_means in [Missing::Fail, Missing::Ready] {
+            let told = told("job migrate", policy(missing_means), [missing(), vanished()], Some(none)).await;
+            assert_eq!(told, ["waiting NotFound", NONE_YET]);
+        }
+        let told = told("job migrate", policy(Missing::Wait), [missing(), vanished()], Some(proof)).await;
+        assert_eq!(told[1..], ["the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn job_that_appears_stops_the_search() {
+        let appears = Step::Verdict(Verdict::waiting(Code::Running, ""));
+        let steps = [missing(), Step::Absent(Absent::Never), appears];
+        let told = told("job migrate", policy(Missing::Wait), steps, Some(proof)).await;
+        assert_eq!(told, ["waiting NotFound", "waiting Running"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n5_one_look_is_over_when_the_search_is() {
+        let steps = || [missing(), Step::Absent(Absent::Never)];
+        let fails: fn() -> Finding = || Finding::Impossible("no answer".to_owned());
+        let told_late = told("job migrate", ONCE, steps(), Some(fails)).await;
+        assert_eq!(told_late, ["no proof that it has completed before: no answer", "waiting NotFound"]);
+        assert_eq!(told("job migrate", ONCE, steps(), None).await, ["waiting NotFound"]);
+        assert_eq!(told("pod -lapp=db", ONCE, [missing()], None).await, ["waiting NotFound"], "nothing else will come");
+    }
 }

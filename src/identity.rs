@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+/// What is mounted where in this process's namespace, see proc(5).
+pub const MOUNTS: &str = "/proc/self/mountinfo";
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The pod and the container that this program runs in; all of it is unknown outside a pod.
@@ -32,13 +34,13 @@ impl Identity {
     /// Of this process; `env` is its environment.
     pub fn of_this_process(env: impl Fn(&str) -> Option<String>) -> Self {
         let token = fs::read_to_string(TOKEN).unwrap_or_default();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts = fs::read_to_string(MOUNTS).unwrap_or_default();
         Self::from_parts(&token, &mounts, env)
     }
 
     fn from_parts(token: &str, mounts: &str, env: impl Fn(&str) -> Option<String>) -> Self {
         let claims = claims(token).unwrap_or_default();
-        let (uid, container) = mounted(mounts).unzip();
+        let (uid, container) = mounted(mounts).map(|mounted| (mounted.pod_uid, mounted.container)).unzip();
         let override_of = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         Self {
             in_pod: env("KUBERNETES_SERVICE_HOST").is_some(),
@@ -79,19 +81,38 @@ fn claims(token: &str) -> Option<Claims> {
     Some(payload.kubernetes)
 }
 
-/// Pod uid and container name: the kubelet mounts `…/pods/UID/containers/NAME/ID` at `/dev/termination-log`. The root
-/// is the fourth column and the mount point the fifth, see proc(5).
-fn mounted(mounts: &str) -> Option<(String, String)> {
-    let source = mounts.lines().find_map(|line| {
+/// What the mount of a container's message tells.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mounted {
+    pub pod_uid: String,
+    /// its name in the pod
+    pub container: String,
+    /// the container's `terminationMessagePath`
+    pub message_path: String,
+}
+
+/// The kubelet mounts `…/pods/UID/containers/NAME/ID` wherever the container wants to leave its message: nothing else
+/// that it mounts comes from there. The root is the fourth column of a line and the mount point the fifth.
+pub fn mounted(mounts: &str) -> Option<Mounted> {
+    mounts.lines().find_map(|line| {
         let mut columns = line.split(' ').skip(3);
         let (root, point) = (columns.next()?, columns.next()?);
-        (point == "/dev/termination-log").then_some(root)
-    })?;
-    let parts: Vec<&str> = source.split('/').collect();
-    match parts.as_slice() {
-        [.., "pods", uid, "containers", name, _] => Some(((*uid).to_owned(), (*name).to_owned())),
-        _ => None,
-    }
+        let parts: Vec<&str> = root.split('/').collect();
+        match parts.as_slice() {
+            [.., "pods", uid, "containers", name, _] => Some(Mounted {
+                pod_uid: (*uid).to_owned(),
+                container: (*name).to_owned(),
+                message_path: unescaped(point),
+            }),
+            _ => None,
+        }
+    })
+}
+
+/// Blanks and backslashes are written as three octal digits.
+fn unescaped(text: &str) -> String {
+    let codes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    codes.into_iter().fold(text.to_owned(), |text, (code, char)| text.replace(code, char))
 }
 
 #[cfg(test)]
@@ -122,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn message_goes_where_the_kubelet_reads_it() {
+        let path = |mounts: &str| mounted(mounts).map(|mounted| mounted.message_path);
+        assert_eq!(path(MOUNTS).as_deref(), Some("/dev/termination-log"));
+        let elsewhere = MOUNTS.replace("/dev/termination-log", "/tmp/my\\040messages/end");
+        assert_eq!(path(&elsewhere).as_deref(), Some("/tmp/my messages/end"));
+    }
+
+    #[test]
     fn environment_overrides_what_is_found() {
         let env = |name: &str| (name == "CONTAINER_NAME").then(|| " other ".to_owned());
         assert_eq!(Identity::from_parts("", MOUNTS, env).container.as_deref(), Some("other"));
@@ -133,7 +162,9 @@ mod tests {
         for token in tokens {
             assert_eq!(Identity::from_parts(&token, "1 2 3\n", |_| None), Identity::default(), "{token:?}");
         }
-        let elsewhere = "1 2 0:1 /somewhere /dev/termination-log rw - ext4 /dev/vda rw";
+        let elsewhere = "1 2 0:1 /somewhere /dev/termination-log rw - ext4 /dev/vda rw\n\
+            2 2 0:1 /var/lib/kubelet/pods/5c1e/volumes/kubernetes.io~empty-dir/data /data rw - ext4 /dev/vda rw\n\
+            3 2 0:1 /var/lib/kubelet/pods/5c1e/etc-hosts /etc/hosts rw - ext4 /dev/vda rw";
         assert_eq!(Identity::from_parts("", elsewhere, |_| None), Identity::default());
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::evidence::{Depth, Gatherer};
 use crate::explain::{Evidence, Explanation, explain};
 use crate::target::Target;
-use crate::verdict::Verdict;
+use crate::verdict::{Code, Verdict};
 
 /// How long a reason has to stand: most are gone by then.
 const STANDING: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// How long before the deadline the closing report is begun, and by when it has to be there.
 const BEFORE_DEADLINE: Duration = Duration::from_secs(3);
 const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// What a report gets at least on a failure just before the deadline.
+pub const LATE_REPORT: Duration = Duration::from_millis(500);
 
 /// Asks about all targets of a wait.
 pub struct Inquiry {
@@ -49,11 +51,18 @@ struct Answer {
     explanation: Explanation,
 }
 
+/// What has come to be known about a target.
+pub struct Learned {
+    pub explanation: Explanation,
+    /// it is the report on a failure that does not end the wait
+    pub is_report: bool,
+}
+
 /// What there is to ask about one target.
 struct Matter {
     target: Target,
     /// of the verdict, while it is not ready
-    reason: Option<String>,
+    reason: Option<Code>,
     /// nothing is there since
     missing: Option<Instant>,
     due: Option<Instant>,
@@ -61,8 +70,18 @@ struct Matter {
     /// the last answer
     known: Explanation,
     running: bool,
-    /// the closing report was begun
-    ending: bool,
+    failed: bool,
+    report: Report,
+}
+
+/// How far the report on a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    None,
+    /// begun on a failure that does not end the wait
+    Begun,
+    /// begun at the end of the wait
+    Closing,
 }
 
 impl Inquiry {
@@ -86,8 +105,14 @@ impl Inquiry {
         self.matters[index].note(verdict, interval)
     }
 
+    /// Begins the report on a target that has failed, where that is not the end.
+    pub fn report(&mut self, index: usize) {
+        self.matters[index].report = Report::Begun;
+        self.rounds.push(self.round(index, Depth::Closing, Instant::now() + CLOSING));
+    }
+
     /// The next answer. Pends while there is nothing to ask; may be dropped and called again.
-    pub async fn next(&mut self) -> (usize, Explanation) {
+    pub async fn next(&mut self) -> (usize, Learned) {
         loop {
             let due = self.matters.iter().filter_map(Matter::due).chain(self.closing).min();
             tokio::select! {
@@ -100,14 +125,20 @@ impl Inquiry {
         }
     }
 
-    fn learned(&mut self, answer: Answer) -> Option<(usize, Explanation)> {
+    fn learned(&mut self, answer: Answer) -> Option<(usize, Learned)> {
         let interval = self.interval();
         let matter = &mut self.matters[answer.index];
-        // A round that was under way when the closing report was begun knows less.
-        if matter.ending && answer.depth != Depth::Closing {
+        let closes = answer.depth == Depth::Closing;
+        // A round that was under way when a report was begun knows less.
+        if matter.report != Report::None && !closes {
+            matter.running = false;
             return None;
         }
-        Some((answer.index, matter.learned(answer.explanation, interval)))
+        let is_report = closes && matter.report == Report::Begun;
+        if is_report {
+            matter.report = Report::None;
+        }
+        Some((answer.index, Learned { explanation: matter.learned(answer.explanation, interval), is_report }))
     }
 
     fn begin(&mut self) {
@@ -120,7 +151,7 @@ impl Inquiry {
             let matter = &mut self.matters[index];
             if closing && matter.reason.is_some() {
                 // Whatever else is under way about it, this is deeper and the last.
-                matter.ending = true;
+                matter.report = Report::Closing;
                 matter.due = None;
                 let limit = self.deadline.map_or(now + CLOSING, |deadline| deadline - LAST_MOMENT);
                 self.rounds.push(self.round(index, Depth::Closing, limit));
@@ -132,12 +163,14 @@ impl Inquiry {
         }
     }
 
-    /// What is known when the wait has failed, at most 2 s later.
-    pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<(usize, Explanation)> {
-        let limit = Instant::now() + CLOSING;
+    /// What is known when the wait has failed, at most 2 s later, and not long after the deadline.
+    pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<(usize, Learned)> {
+        let now = Instant::now();
+        let latest = self.deadline.map_or(now + CLOSING, |deadline| deadline.max(now + LATE_REPORT));
+        let limit = latest.min(now + CLOSING);
         let failed: Vec<usize> = failed.into_iter().collect();
         for index in &failed {
-            self.matters[*index].ending = true;
+            self.matters[*index].report = Report::Closing;
         }
         let answers = join_all(failed.into_iter().map(|index| self.round(index, Depth::Closing, limit))).await;
         answers.into_iter().filter_map(|answer| self.learned(answer)).collect()
@@ -170,7 +203,17 @@ impl Inquiry {
 impl Matter {
     fn new(target: Target) -> Self {
         let known = Explanation::default();
-        Self { target, reason: None, missing: None, due: None, looked: None, known, running: false, ending: false }
+        Self {
+            target,
+            reason: None,
+            missing: None,
+            due: None,
+            looked: None,
+            known,
+            running: false,
+            failed: false,
+            report: Report::None,
+        }
     }
 
     fn due(&self) -> Option<Instant> {
@@ -184,14 +227,15 @@ impl Matter {
             self.known = Explanation::default();
             return false;
         };
-        let missing = reason.code == "NotFound";
+        let missing = verdict.is_missing();
+        self.failed = matches!(verdict, Verdict::Failed(_));
         if missing != self.missing.is_some() {
             self.missing = missing.then_some(now);
             self.looked = None;
         }
-        let same = self.reason.replace(reason.code.to_string()).as_deref() == Some(&reason.code);
+        let same = self.reason.replace(reason.code.clone()).as_ref() == Some(&reason.code);
         // The end is explained by a closing report of its own; so long, what was known still helps.
-        if matches!(verdict, Verdict::Failed(_)) {
+        if self.failed {
             self.due = None;
             return true;
         }
@@ -214,14 +258,14 @@ impl Matter {
         let now = Instant::now();
         self.running = false;
         self.looked = Some(now);
-        if explanation.headline.is_none() && self.ending {
+        if explanation.headline.is_none() && self.report == Report::Closing {
             let Explanation { headline, details, .. } = self.known.clone();
             explanation = Explanation { headline, details, ..explanation };
         }
         let patient = explanation == self.known || !explanation.hints.is_empty();
         self.known = explanation.clone();
         self.due = match self.missing {
-            _ if self.reason.is_none() || self.ending => None,
+            _ if self.reason.is_none() || self.report == Report::Closing || self.failed => None,
             // Names are asked for once; then only whether it is a hook that cannot run.
             Some(since) => Some(since + LONG_MISSING).filter(|at| *at > now),
             None => Some(now + if patient { interval.max(REFUSED) } else { interval }),

@@ -21,6 +21,7 @@ mod gone;
 mod identity;
 mod inquiry;
 mod live;
+mod mark;
 mod object;
 mod observe;
 mod open;
@@ -41,7 +42,9 @@ mod verdict;
 mod wait;
 mod watch;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 use std::{env, process, thread};
 
@@ -49,17 +52,19 @@ use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch as channel};
-use tokio::time::{self, sleep};
+use tokio::time::{self, Instant, sleep};
 
-use crate::cli::{Color, Form, LogFormat, LogLevel, Stop};
+use crate::cli::{Color, Failed, Form, LogFormat, LogLevel, Stop};
 use crate::compat::Invocation;
 use crate::failure::Class;
+use crate::inquiry::LATE_REPORT;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::rbac::Subject;
 use crate::report::Style;
 use crate::standing::{Standing, denied};
 use crate::verdict::Verdict;
+use crate::wait::Progress;
 
 /// What is left to the other thread when the end is decided.
 const LAST_MOMENT: Duration = Duration::from_millis(50);
@@ -67,22 +72,32 @@ const LAST_MOMENT: Duration = Duration::from_millis(50);
 // Not by returning an ExitCode: the other thread may be blocked for good.
 fn main() {
     let output = Output::start();
-    let code = match compat::parse(env::args_os(), |name| env::var(name).ok()) {
-        Ok(invocation) => supervise(invocation, &output).unwrap_or_else(|error| {
-            output.error(&format!("error: {error:#}\n"));
-            outcome::CONFIGURATION
-        }),
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let variable = |name: &str| env::var(name).ok();
+    let json = || compat::wants_json(&arguments, variable);
+    let code = match compat::parse(arguments.iter().cloned(), variable) {
+        Ok(invocation) => supervise(invocation, &output)
+            .unwrap_or_else(|error| refuse(outcome::CONFIGURATION, &format!("error: {error:#}"), json(), &output)),
         Err(Stop::Text(text)) => {
             output.line(text.trim_end());
             0
         }
-        Err(Stop::Usage(usage)) => {
-            output.error(&format!("error: {usage}\n"));
-            outcome::USAGE
-        }
+        Err(Stop::Usage(usage)) => refuse(outcome::USAGE, &format!("error: {usage}"), json(), &output),
     };
     output.flush();
     process::exit(code);
+}
+
+/// Says why there is no wait, wherever somebody may look for it.
+fn refuse(code: i32, text: &str, json: bool, output: &Output) -> i32 {
+    output.error(&format!("{text}\n"));
+    if json {
+        let style = Style { json, quiet: false, color: false };
+        output.clone().styled(style, false).say(&report::refusal(code, text));
+    }
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    termination::leave(&[], &lines, &[]);
+    code
 }
 
 /// Starts the wait, tells how it ended and returns the exit code.
@@ -90,11 +105,11 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
     let output = styled(output, &invocation);
     start_log(&invocation, &output);
     let started = SystemTime::now();
-    let quorum = invocation.quorum;
+    let (quorum, outlives_failure) = (invocation.quorum, invocation.failed == Failed::Wait);
     let (standings, outcome) = first_of_all(invocation, &output)?;
     // A refusal is what has to be mended, even if the deadline came before the grace was over.
     let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
-    let refused = over && denied(quorum, &standings, Duration::ZERO);
+    let refused = over && denied(quorum, &standings, Duration::ZERO, outlives_failure);
     let outcome = if refused { Outcome::Denied } else { outcome };
     let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
     let remedy = if outcome == Outcome::Denied { remedy(&standings) } else { None };
@@ -128,10 +143,10 @@ fn styled(output: &Output, invocation: &Invocation) -> Output {
     output.clone().styled(Style { json, quiet, color }, terminal && !json && !quiet)
 }
 
-/// One line for every target that is ready, where the whole wait is.
+/// Those of the targets that are ready, where the whole wait is.
 fn marks(outcome: &Outcome, standings: &[Standing]) -> Vec<String> {
     let ready = standings.iter().filter(|it| *outcome == Outcome::Ready && it.verdict == Some(Verdict::Ready));
-    ready.map(|standing| termination::mark(&standing.target, &standing.subjects)).collect()
+    mark::lines(ready.filter_map(|standing| Some((&standing.target, standing.mark.as_deref()?))))
 }
 
 /// What comes first: the outcome, the deadline or a signal; and how things stood then. Whichever it is, the other thread
@@ -139,22 +154,37 @@ fn marks(outcome: &Outcome, standings: &[Standing]) -> Vec<String> {
 fn first_of_all(invocation: Invocation, output: &Output) -> Result<(Vec<Standing>, Outcome)> {
     let runtime = runtime()?;
     let timeout = invocation.timeout.filter(|timeout| !timeout.is_zero());
-    let (progress, standings) = channel::channel(Vec::new());
+    let (sender, progress) = channel::channel(Progress::default());
     let outcome = runtime.block_on(async {
         // The first process of a container gets no signal that it has no handler for.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let (outcome, over) = start_wait(invocation, progress, output.clone());
-        let first = tokio::select! {
-            outcome = outcome => outcome.context("the waiting thread has ended without an outcome")?,
-            () = sleep(timeout.unwrap_or_default()), if timeout.is_some() => Ok(Outcome::Deadline),
-            _ = terminate.recv() => Ok(Outcome::Terminated),
-            _ = interrupt.recv() => Ok(Outcome::Interrupted),
+        let (mut outcome, over) = start_wait(invocation, sender, output.clone());
+        let mut deadline = pin!(sleep(timeout.unwrap_or_default()));
+        let mut reporting = false;
+        let first = loop {
+            let decided = || progress.borrow().decided.clone();
+            tokio::select! {
+                // What the verdicts have decided counts, however late its report is.
+                biased;
+                outcome = &mut outcome => break outcome.context("the waiting thread has ended without an outcome")?,
+                _ = terminate.recv() => break Ok(decided().unwrap_or(Outcome::Terminated)),
+                _ = interrupt.recv() => break Ok(decided().unwrap_or(Outcome::Interrupted)),
+                () = &mut deadline, if timeout.is_some() => match decided() {
+                    None => break Ok(Outcome::Deadline),
+                    Some(decided) if reporting => break Ok(decided),
+                    Some(_) => {
+                        reporting = true;
+                        deadline.as_mut().reset(Instant::now() + LATE_REPORT);
+                    }
+                },
+            }
         };
+        drop(outcome);
         let _ = time::timeout(LAST_MOMENT, over).await;
         first
     })?;
-    let standings = standings.borrow().clone();
+    let standings = progress.borrow().standings.clone();
     Ok((standings, outcome))
 }
 
@@ -162,7 +192,7 @@ fn first_of_all(invocation: Invocation, output: &Output) -> Result<(Vec<Standing
 /// learns when all of it is over.
 fn start_wait(
     invocation: Invocation,
-    progress: channel::Sender<Vec<Standing>>,
+    progress: channel::Sender<Progress>,
     output: Output,
 ) -> (oneshot::Receiver<Result<Outcome>>, oneshot::Receiver<()>) {
     let (mut sender, outcome) = oneshot::channel();

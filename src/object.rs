@@ -130,6 +130,7 @@ pub struct Endpoint {
 pub struct Event {
     pub metadata: Metadata,
     pub involved_object: Involved,
+    pub source: Source,
     pub reason: String,
     pub message: String,
     pub r#type: String,
@@ -161,6 +162,14 @@ impl Event {
 pub struct Involved {
     pub kind: String,
     pub name: String,
+    pub uid: String,
+}
+
+/// Who says it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Source {
+    pub component: String,
 }
 
 macro_rules! objects {

@@ -10,7 +10,7 @@ use crate::gone;
 use crate::identity::Identity;
 use crate::observe::{self, Behind, BehindUpdates, Demands, Step};
 use crate::target::{Kind, Target};
-use crate::watch::{Query, updates};
+use crate::watch::{LookBy, Query, updates};
 
 /// `job/a shop:job/a` is one target for whoever is in the namespace shop.
 pub fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
@@ -36,11 +36,14 @@ pub struct Opener {
     pub policy: gone::Policy,
     /// between polls
     pub pause: Option<Duration>,
+    /// all that is waited for
+    pub targets: Vec<Target>,
 }
 
 impl Opener {
-    /// One watch for each target; a Service's observer opens more for what is behind it.
-    pub fn open(&self, target: &Target) -> LocalBoxStream<'static, Step> {
+    /// One watch for each target; a Service's observer opens more for what is behind it. `look_by` asks for a look at
+    /// all of that.
+    pub fn open(&self, target: &Target, look_by: &LookBy) -> LocalBoxStream<'static, Step> {
         let selection = &target.selection;
         let query = Query {
             namespace: target.namespace().map(str::to_owned),
@@ -48,40 +51,52 @@ impl Opener {
             // The labels of a named object are judged here: else one that does not match could not be told from none.
             labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
             fields: selection.fields.clone(),
+            once: self.policy.once,
         };
-        let (client, pause) = (self.client.clone(), self.pause);
-        match target.mode.kind() {
-            Kind::Job => self.jobs(target, query),
-            Kind::Pod => observe::pods(target.clone(), self.demands.clone(), updates(client, query, pause)),
-            Kind::Service => {
-                let services = updates(client.clone(), query, pause);
-                let behind = move |behind: &Behind| open_behind(&client, behind, pause);
-                observe::services(target.clone(), self.demands.clone(), services, Box::new(behind))
+        let (client, pause, demands) = (self.client.clone(), self.pause, self.demands.clone());
+        let (target, look_by) = (target.clone(), look_by.clone());
+        let search = gone::search(&self.client, &self.identity, &target, &self.targets, self.policy.once);
+        let steps = match target.mode.kind() {
+            Kind::Job => {
+                let updates = updates(client, query, pause, &look_by);
+                observe::jobs(target.clone(), demands, updates, look_by)
             }
-        }
-    }
-
-    fn jobs(&self, target: &Target, query: Query) -> LocalBoxStream<'static, Step> {
-        let steps = observe::jobs(target.clone(), self.demands.min, updates(self.client.clone(), query, self.pause));
-        let search = gone::search(&self.client, &self.identity, target);
-        gone::search_while_missing(target.clone(), steps, self.policy.clone(), search)
+            Kind::Pod => {
+                let updates = updates(client, query, pause, &look_by);
+                observe::pods(target.clone(), demands, updates, look_by)
+            }
+            Kind::Service => {
+                let services = updates(client.clone(), query, pause, &look_by);
+                let (for_behind, once) = (look_by.clone(), self.policy.once);
+                let behind = move |behind: &Behind| open_behind(&client, behind, pause, once, &for_behind);
+                observe::services(target.clone(), demands, services, Box::new(behind), look_by)
+            }
+        };
+        gone::despite_absence(target, steps, self.policy.clone(), search)
     }
 }
 
-fn open_behind(client: &Client, behind: &Behind, pause: Option<Duration>) -> BehindUpdates {
+fn open_behind(
+    client: &Client,
+    behind: &Behind,
+    pause: Option<Duration>,
+    once: bool,
+    look_by: &LookBy,
+) -> BehindUpdates {
     let query = |namespace: &str, labels: String| Query {
         namespace: Some(namespace.to_owned()),
         labels: Some(labels),
+        once,
         ..Query::default()
     };
     match behind {
         Behind::Pods { namespace, labels } => {
             let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            BehindUpdates::Pods(updates(client.clone(), query(namespace, labels.join(",")), pause))
+            BehindUpdates::Pods(updates(client.clone(), query(namespace, labels.join(",")), pause, look_by))
         }
         Behind::Slices { namespace, service } => {
             let labels = format!("kubernetes.io/service-name={service}");
-            BehindUpdates::Slices(updates(client.clone(), query(namespace, labels), pause))
+            BehindUpdates::Slices(updates(client.clone(), query(namespace, labels), pause, look_by))
         }
     }
 }

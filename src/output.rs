@@ -67,10 +67,15 @@ impl Output {
         self.live
     }
 
-    /// A product line on stdout, now.
+    /// A product line, now: on stdout, but on stderr how a wait has ended badly, so that it is seen wherever progress goes.
+    /// Programs read one stream of JSON.
     pub fn say(&self, line: &Line) {
         if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
-            self.line(&text);
+            if line.is_bad_end() && !self.style.json {
+                self.error(&format!("{text}\n"));
+            } else {
+                self.line(&text);
+            }
         }
     }
 

@@ -10,11 +10,11 @@ use serde::Serialize;
 use crate::explain::Explanation;
 use crate::failure::harmless;
 use crate::observe::Step;
-use crate::outcome::Outcome;
+use crate::outcome::{self, Outcome};
 use crate::standing::Standing;
 use crate::target::Target;
 use crate::verdict::{Quorum, Verdict};
-use crate::watch::Way;
+use crate::watch::{NoWatch, Way};
 
 /// One thing that is said.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Line {
     reason: Option<String>,
     text: String,
     exit_code: Option<i32>,
+    /// part of how it ended
+    is_end: bool,
 }
 
 /// Why something is said.
@@ -73,7 +75,7 @@ pub struct Style {
 /// | `event` | `start`, `change`, `explanation`, `heartbeat`, `remark`, `outage`, `report`, `log`, `end` or `remedy` |
 /// | `target` | `job/migrate`; left out where the line is about the whole wait |
 /// | `namespace` | of the target; left out for all namespaces |
-/// | `state` | of the target: `ready`, `waiting`, `failed`, or `unknown` before the first answer; of the wait: `waiting`, and at its end `ready`, `failed`, `denied`, `invalid`, `deadline`, `interrupted` or `terminated` |
+/// | `state` | of the target: `ready`, `waiting`, `failed`, or `unknown` before the first answer; of the wait: `waiting`, and at its end `ready`, `failed`, `denied`, `invalid`, `configuration`, `deadline`, `interrupted` or `terminated` |
 /// | `reason` | one word for programs, as in `NotFound` or `BackoffLimitExceeded`; not for `ready` |
 /// | `message` | one line for people |
 /// | `elapsed` | seconds since the start |
@@ -98,9 +100,7 @@ struct Json<'a> {
 impl Style {
     /// The line's text, without a line end; none if it is not to be said.
     pub fn write(self, line: &Line, now: SystemTime, elapsed: Duration) -> Option<String> {
-        let bad_end =
-            matches!(line.topic, Topic::Report | Topic::Log | Topic::End | Topic::Remedy) && line.exit_code != Some(0);
-        if self.quiet && !bad_end {
+        if self.quiet && !line.is_bad_end() {
             return None;
         }
         Some(if self.json { line.json(now, elapsed) } else { self.plain(line, now, elapsed) })
@@ -136,13 +136,26 @@ pub fn colored(text: &str, state: &str, color: bool) -> String {
 }
 
 impl Line {
+    /// Whether it tells how a wait ended badly.
+    pub fn is_bad_end(&self) -> bool {
+        self.is_end && self.exit_code != Some(0)
+    }
+
     fn of_wait(topic: Topic, state: &'static str, text: String) -> Self {
-        Self { topic, target: None, state, reason: None, text, exit_code: None }
+        Self { topic, target: None, state, reason: None, text, exit_code: None, is_end: false }
     }
 
     fn of(topic: Topic, target: &Target, verdict: Option<&Verdict>, text: impl Into<String>) -> Self {
         let reason = verdict.and_then(Verdict::reason).map(|reason| reason.code.to_string());
-        Self { topic, target: Some(target.clone()), state: state(verdict), reason, text: text.into(), exit_code: None }
+        Self {
+            topic,
+            target: Some(target.clone()),
+            state: state(verdict),
+            reason,
+            text: text.into(),
+            exit_code: None,
+            is_end: false,
+        }
     }
 
     fn json(&self, now: SystemTime, elapsed: Duration) -> String {
@@ -199,18 +212,28 @@ pub fn change(standing: &Standing, step: &Step) -> Option<Line> {
             let text = verdict.reason().map_or("", |reason| &reason.text);
             Some(Line::of(Topic::Change, target, Some(verdict), text))
         }
-        Step::Way(way, resource) => Some(remark(way_text(*way, resource.plural))),
+        Step::Way(way, resource) => Some(remark(way_text(way, resource.plural))),
         Step::Remark(text) => Some(remark(text.clone())),
         // Outages are told by their beginning, their length and their end, not attempt by attempt.
-        Step::Subjects(_) | Step::Trouble(_) | Step::Recovered => None,
+        _ => None,
     }
 }
 
-fn way_text(way: Way, plural: &str) -> String {
+fn way_text(way: &Way, plural: &str) -> String {
     match way {
         Way::Watch => format!("watching {plural} now, changes are seen at once"),
-        Way::List => format!("polling by list: not permitted to watch {plural}; with `watch` changes are seen at once"),
-        Way::Get => {
+        Way::List(NoWatch::Broken(failure)) => {
+            format!("polling by list: {plural} can be listed, but not watched ({failure})")
+        }
+        Way::List(_) => {
+            format!("polling by list: not permitted to watch {plural}; with `watch` changes are seen at once")
+        }
+        Way::Get(NoWatch::TooOld) => {
+            format!(
+                "polling by get: these {plural} are too old to be watched without `list`, with it changes are seen at once"
+            )
+        }
+        Way::Get(_) => {
             format!("polling by get: not permitted to list {plural}; with `list` and `watch` changes are seen at once")
         }
     }
@@ -270,15 +293,16 @@ fn seconds(duration: Duration) -> String {
 
 /// The report on a bad end: of each target in question what is known of the reason, and the end of a log.
 pub fn report(outcome: &Outcome, standings: &[Standing]) -> Vec<Line> {
-    let line =
-        |topic, standing: &Standing, text: &str| Line::of(topic, &standing.target, standing.verdict.as_ref(), text);
-    let mut lines = Vec::new();
-    for standing in in_question(outcome, standings) {
-        let Explanation { log, .. } = &standing.explanation;
-        lines.extend(standing.explanation.lines().map(|text| line(Topic::Report, standing, text)));
-        lines.extend(log.iter().map(|text| line(Topic::Log, standing, text)));
-    }
-    lines
+    let lines = in_question(outcome, standings).into_iter().flat_map(of_failure);
+    lines.map(|line| Line { is_end: true, ..line }).collect()
+}
+
+/// What is known of the reason of one target, and the end of a log.
+pub fn of_failure(standing: &Standing) -> Vec<Line> {
+    let line = |topic, text: &str| Line::of(topic, &standing.target, standing.verdict.as_ref(), text);
+    let Explanation { log, .. } = &standing.explanation;
+    let lines = standing.explanation.lines().map(|text| line(Topic::Report, text));
+    lines.chain(log.iter().map(|text| line(Topic::Log, text))).collect()
 }
 
 /// The targets that have brought this end about.
@@ -308,7 +332,7 @@ pub fn essence(outcome: &Outcome, standings: &[Standing], closing: &Line) -> (Ve
 
 /// The YAML of a Role for a wait that was denied.
 pub fn remedy(role: &str) -> Line {
-    Line::of_wait(Topic::Remedy, "denied", role.to_owned())
+    Line { is_end: true, ..Line::of_wait(Topic::Remedy, "denied", role.to_owned()) }
 }
 
 /// The last line: how it ended, how long that took, and what every target was waiting for if it did not end well.
@@ -326,7 +350,17 @@ pub fn closing(outcome: &Outcome, standings: &[Standing], lasted: Duration) -> L
         Outcome::Interrupted => ("interrupted", format!("interrupted (SIGINT) {after}{}", unmet(standings, blockage))),
         Outcome::Terminated => ("terminated", format!("terminated (SIGTERM) {after}{}", unmet(standings, blockage))),
     };
-    Line { exit_code: Some(outcome.code()), ..Line::of_wait(Topic::End, state, text) }
+    end(outcome.code(), state, text)
+}
+
+/// The last line of a wait that never began: a usage error, or a configuration that a person has to mend.
+pub fn refusal(code: i32, text: &str) -> Line {
+    let state = if code == outcome::USAGE { "invalid" } else { "configuration" };
+    end(code, state, text.replace('\n', "; "))
+}
+
+fn end(code: i32, state: &'static str, text: String) -> Line {
+    Line { exit_code: Some(code), is_end: true, ..Line::of_wait(Topic::End, state, text) }
 }
 
 /// Milliseconds are of interest in the first seconds only.

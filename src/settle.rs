@@ -1,13 +1,17 @@
 //! When a set of objects that is ready has been so, unchanged, for long enough.
 //!
 //! In a StatefulSet of three the first pod is Ready 3 ms before the second one exists, so a watch that let go at once
-//! would always let go at one of three. Objects whose own conditions say that they have been ready for longer need not
-//! wait again.
+//! would always let go at one of three. Objects whose own conditions say that they have been ready for much longer need
+//! not rest again. Whether anybody was looking while the set rested is not known here: see [`crate::observe::Sight`].
 
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
+
+/// How much longer than the rest an object must have been ready to need none: its time was taken by the clock of a node
+/// or a controller, and is compared with the API server's.
+const SURE: Duration = Duration::from_mins(1);
 
 /// One set's rest.
 #[derive(Debug)]
@@ -25,18 +29,18 @@ impl<S: PartialEq> Settling<S> {
         Self { rest, shape: None, due: None }
     }
 
-    /// Takes note of the set as it is. `since` is when its youngest member became ready, in whole seconds of the
-    /// cluster's clock, `now` the same clock; it only counts for the first look, afterwards we know better.
+    /// Takes note of the set as it is. `since` is when its youngest member became ready, `now` is the API server's
+    /// time, both in whole seconds; they count for the first look only, afterwards we know better.
     pub fn saw(&mut self, shape: S, since: Option<Timestamp>, now: Timestamp) {
         if self.shape.as_ref() == Some(&shape) {
             return;
         }
-        let rested = if self.shape.is_none() { age(since, now) } else { Duration::ZERO };
-        self.due = Some(Instant::now() + self.rest.saturating_sub(rested));
+        let rested = self.rest.is_zero() || self.shape.is_none() && age(since, now) >= self.rest + SURE;
+        self.due = (!rested).then(|| Instant::now() + self.rest);
         self.shape = Some(shape);
     }
 
-    /// The moment from which on the set counts as settled; `None` before anything was seen.
+    /// When the rest ends, also if that was some time ago; `None` for a set that needs none.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::explain::Explanation;
-use crate::failure::Failure;
-use crate::observe::Step;
+use crate::failure::{Class, Failure};
+use crate::observe::{Known, Step};
 use crate::report::{self, Line};
-use crate::target::Target;
+use crate::target::{Kind, Target};
 use crate::verdict::{Quorum, Verdict};
 
 /// How often what goes on is told again.
@@ -22,8 +22,10 @@ pub struct Standing {
     pub target: Target,
     /// the last verdict, `None` before the first
     pub verdict: Option<Verdict>,
-    /// the uids of the Jobs that its `Ready` is about
-    pub subjects: Vec<String>,
+    /// the uids of the Jobs that its `Ready` is about, if that leaves a mark
+    pub mark: Option<Vec<String>>,
+    /// how its state is known
+    pub known: Option<Known>,
     /// what keeps its requests from being answered
     pub trouble: Option<Trouble>,
     /// what is known of the reason
@@ -56,21 +58,32 @@ impl Trouble {
 
 /// Whether the API has refused for at least `grace`, and still does: one target is enough where all are needed; with
 /// `Any` only when no target can win any more.
-pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration) -> bool {
+pub fn denied(quorum: Quorum, standings: &[Standing], grace: Duration, outlives_failure: bool) -> bool {
     let refused = |standing: &Standing| {
         let since = standing.trouble.as_ref().filter(|it| it.failure.is_refusal()).and_then(|it| it.denied_since);
         since.is_some_and(|since| since.elapsed() >= grace)
     };
     match quorum {
         Quorum::All => standings.iter().any(refused),
-        Quorum::Any => standings.iter().filter(|it| !matches!(it.verdict, Some(Verdict::Failed(_)))).all(refused),
+        Quorum::Any => {
+            let lost = |it: &&Standing| match &it.verdict {
+                Some(verdict @ Verdict::Failed(_)) => !(outlives_failure && verdict.is_failure_of_its_own()),
+                _ => false,
+            };
+            !standings.is_empty() && standings.iter().filter(|it| !lost(it)).all(refused)
+        }
     }
 }
 
 impl Standing {
+    /// Whether its Ready stays, whatever becomes of the Job.
+    pub fn is_kept(&self) -> bool {
+        self.verdict == Some(Verdict::Ready) && self.target.mode.kind() == Kind::Job
+    }
+
     /// Nothing is known yet.
     pub fn new(target: Target) -> Self {
-        Self { target, verdict: None, subjects: Vec::new(), trouble: None, explanation: Explanation::default() }
+        Self { target, verdict: None, mark: None, known: None, trouble: None, explanation: Explanation::default() }
     }
 
     /// Keeps the book of this target's outage; a line when it begins and when it ends.
@@ -82,14 +95,14 @@ impl Standing {
                 let trouble = self.trouble.take().filter(|trouble| trouble.told)?;
                 Some(report::recovery(self, trouble.since.elapsed()))
             }
-            Step::Verdict(_) | Step::Subjects(_) | Step::Remark(_) | Step::Way(..) => None,
+            _ => None,
         }
     }
 
     fn troubled(&mut self, failure: &Failure, known: bool) -> Option<Line> {
         let now = Instant::now();
         let refused = failure.is_refusal();
-        let unconnected = u32::from(failure.text.to_lowercase().contains("connection refused"));
+        let unconnected = u32::from(failure.class == Class::Unconnected { refused: true });
         let earlier = self.trouble.take();
         let turned = earlier.as_ref().is_none_or(|earlier| earlier.failure.is_refusal() != refused);
         let told = turned && (refused || !known);

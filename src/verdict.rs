@@ -2,22 +2,75 @@
 //!
 //! Three answers are an enum, never a bool; an API call that failed is no answer at all and never becomes one.
 
-use std::borrow::Cow;
+use std::fmt;
+
+/// What stands in the way, for programs: CamelCase like the reasons of Kubernetes' own conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Code {
+    /// nothing of this name, or that matches
+    NotFound,
+    /// one of this name whose labels do not match
+    Stale,
+    /// fewer than `--min`
+    TooFew,
+    /// ready, but not yet for as long as a set has to be
+    Settling,
+    /// ready when it was looked at last, which cannot be done at present
+    NotSeen,
+    /// a part of it was not looked at yet
+    NotLookedYet,
+    /// a Job that failed is gone and has no successor yet
+    NotReplaced,
+    /// on its way out
+    BeingDeleted,
+    /// a pod of a set is on its way out; only then its replacement can come
+    BeingReplaced,
+    Suspended,
+    ParallelismZero,
+    /// decided, but its pods still run
+    PodsEnding,
+    NotStarted,
+    /// failed, to be tried again
+    BackOff,
+    NoPods,
+    Running,
+    PodsNotReady,
+    /// a pod that failed without anybody to replace it, and without a reason
+    PodFailed,
+    /// a pod that failed and whose owner is what should be waited for
+    OwnedPodFailed,
+    /// only the pod that this program runs in
+    OnlyItself,
+    NoEndpoints,
+    EndpointsNotReady,
+    /// As a condition or a status gives it. Anybody may have written it: it is shown and steers nothing, whatever it
+    /// says.
+    Foreign(String),
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(code) => f.write_str(code),
+            own => write!(f, "{own:?}"),
+        }
+    }
+}
 
 /// Why a target is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Machine-readable, CamelCase like the reasons of Kubernetes' own conditions: `NotFound`, `BackoffLimitExceeded`.
-    pub code: Cow<'static, str>,
+    /// `NotFound`, `BackoffLimitExceeded`
+    pub code: Code,
     /// One sentence with numbers, no full stop: `2 of 3 pods ready`.
     pub text: String,
 }
 
 impl Reason {
     /// A reason from its two parts.
-    pub fn new(code: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
         // Parts of it come from whoever may write a status: a line stays one line, and no terminal is driven by it.
-        Self { code: code.into(), text: text.into().replace(char::is_control, " ") }
+        Self { code, text: text.into().replace(char::is_control, " ") }
     }
 }
 
@@ -34,12 +87,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// `Waiting` with its reason in one go.
-    pub fn waiting(code: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+    pub fn waiting(code: Code, text: impl Into<String>) -> Self {
         Self::Waiting(Reason::new(code, text))
     }
 
     /// `Failed` with its reason in one go.
-    pub fn failed(code: impl Into<Cow<'static, str>>, text: impl Into<String>) -> Self {
+    pub fn failed(code: Code, text: impl Into<String>) -> Self {
         Self::Failed(Reason::new(code, text))
     }
 
@@ -49,6 +102,24 @@ impl Verdict {
             Self::Ready => None,
             Self::Waiting(reason) | Self::Failed(reason) => Some(reason),
         }
+    }
+
+    /// Whether the other one is no news: a failure is told once, whatever is counted in it later.
+    pub fn says(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Failed(told), Self::Failed(reason)) => told.code == reason.code,
+            _ => self == other,
+        }
+    }
+
+    /// Whether it has failed for what it has done, not by its absence (`--missing fail`).
+    pub fn is_failure_of_its_own(&self) -> bool {
+        matches!(self, Self::Failed(reason) if reason.code != Code::NotFound)
+    }
+
+    /// Whether it is waited for something that is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Waiting(reason) if reason.code == Code::NotFound)
     }
 }
 
@@ -100,8 +171,8 @@ mod tests {
     fn verdict(letter: char) -> Option<Verdict> {
         match letter {
             'r' => Some(Verdict::Ready),
-            'w' => Some(Verdict::waiting("NotFound", "")),
-            'f' => Some(Verdict::failed("BackoffLimitExceeded", "")),
+            'w' => Some(Verdict::waiting(Code::NotFound, "")),
+            'f' => Some(Verdict::failed(Code::PodFailed, "")),
             _ => None,
         }
     }
@@ -119,7 +190,7 @@ mod tests {
 
     #[test]
     fn reason_is_one_line_whatever_a_status_says() {
-        assert_eq!(Reason::new("Evicted", "gone:\n\u{1b}[2Jlow on memory").text, "gone:  [2Jlow on memory");
+        assert_eq!(Reason::new(Code::NotFound, "gone:\n\u{1b}[2Jlow on memory").text, "gone:  [2Jlow on memory");
     }
 
     #[test]

@@ -1,26 +1,32 @@
 //! One query's stream of objects: list, watch, resume, poll, back-off. The heart of this tool.
 //!
-//! It never ends and never gives up; what a failure means for the wait is decided by whoever reads the stream. The
-//! rules are those of client-go's reflector (k8s.io/client-go/tools/cache/reflector.go) and of
+//! It never ends and never gives up; what a failure means for the wait is decided by whoever reads the stream, who is
+//! told, too, whether anybody is looking at present. The rules are those of client-go's reflector (k8s.io/client-go/tools/cache/reflector.go) and of
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes>, with less trust in
 //! what lies between here and the API server. `kube::runtime::watcher` is not used: it reopens a watch that ends at
 //! once without back-off, loops for ever on a 410 that comes as an HTTP status, and cannot poll.
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use futures::future::{FutureExt, LocalBoxFuture};
 use futures::stream::{self, LocalBoxStream, StreamExt};
 use http::Request;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{GetParams, ListParams, WatchParams};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::backoff::{Backoff, Poll};
+use self::event::{End, Event, read};
+use crate::backoff::{Backoff, Cost, Poll};
 use crate::client::{Answer, Client, Lines};
-use crate::failure::{Class, Failure, failure_in_event};
-use crate::object::{Metadata, Object};
+use crate::failure::{Class, Failure};
+use crate::object::Object;
+
+mod event;
+#[cfg(test)]
+mod script;
 
 /// How many objects a page holds: memory must not grow with the number of objects that are read.
 const PAGE: u32 = 100;
@@ -33,10 +39,21 @@ const HEALTHY: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(90);
 /// How much longer than asked for a watch may stay open before it is given up.
 const OVERTIME: Duration = Duration::from_secs(10);
-/// How soon a refused verb is tried again while a lower way works: this, then twice as long each time,
+/// How soon what is refused or does not work is tried again while a lower way does: this, then twice as long each time,
 const FIRST_PROBE: Duration = Duration::from_secs(2);
 /// and at last so often.
 const PROBE: Duration = Duration::from_mins(1);
+/// How many watches in a row may fail to open or come to nothing before lists are asked for instead: something between
+/// here and the API server may let lists through and no watch.
+const TRIES: u32 = 3;
+/// How long all of these may take.
+const BLIND: Duration = Duration::from_secs(15);
+/// What the opening of a watch gets at least.
+const OPENING: Duration = Duration::from_secs(5);
+/// How soon watches are tried again that were opened and then stayed silent beyond their time.
+const MUTE: Duration = Duration::from_hours(1);
+/// How long a resumed watch may take at most to bring what has happened before it was opened.
+const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// Which objects are asked for.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +66,8 @@ pub struct Query {
     pub labels: Option<String>,
     /// field selector in the API's syntax
     pub fields: Option<String>,
+    /// one good list is all that is wanted
+    pub once: bool,
 }
 
 impl Query {
@@ -64,33 +83,81 @@ impl Query {
 /// What happened.
 #[derive(Debug, Clone)]
 pub enum Update<T> {
-    /// All objects of the query as they are now, and the server's time (whole seconds).
-    Listed(Vec<T>, Timestamp),
+    /// All objects of the query as they are now.
+    Listed(Listed<T>),
     /// One object was added or has changed.
     Applied(T),
     /// One object is gone, as it was last; under a selector it may also have been relabelled.
     Deleted(T),
+    /// From now on changes are seen as they happen.
+    Live,
+    /// They no longer are, until `Live` or the next `Listed`.
+    Blind,
     /// A request failed; it will be tried again.
     Failed(Failure),
     /// Requests work again after a failure.
     Recovered,
-    /// Objects are seen by other means than before.
+    /// Objects are seen by other means than before, and why.
     Way(Way),
 }
 
+/// All objects of a query at some moment.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    pub objects: Vec<T>,
+    /// the API server's time, in whole seconds
+    pub date: Timestamp,
+    /// when they were asked for: they are as they were then, or later
+    pub asked: Instant,
+}
+
 /// By which means objects are seen, from the best to the slowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
     /// list once, then watch
     Watch,
-    /// list again and again: `watch` is refused
-    List,
+    /// list again and again
+    List(NoWatch),
     /// get again and again: `list` is refused
-    Get,
+    Get(NoWatch),
 }
 
-/// The stream of updates of a query, from its first list on.
-pub fn updates<T: Object>(client: Client, query: Query, pause: Option<Duration>) -> LocalBoxStream<'static, Update<T>> {
+/// Why there is no watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoWatch {
+    /// the right is missing
+    Forbidden,
+    /// it is not answered, or not as a watch has to be; with the last failure
+    Broken(String),
+    /// the object was not changed for so long that its version cannot be watched from, and a newer one only `list` gives
+    TooOld,
+}
+
+/// By when somebody wants to know how things stand: then a list is asked for unless a watch shows it. Shared by all
+/// streams that are opened with it.
+#[derive(Debug, Clone, Default)]
+pub struct LookBy(watch::Sender<Option<Instant>>);
+
+impl LookBy {
+    /// A list that was asked for before this moment is not enough.
+    pub fn at(&self, moment: Instant) {
+        self.0.send_if_modified(|wanted| wanted.replace(moment) != Some(moment));
+    }
+
+    /// What was said last.
+    #[cfg(test)]
+    pub fn wanted(&self) -> Option<Instant> {
+        *self.0.borrow()
+    }
+}
+
+/// The stream of updates of a query, from its first list on; `pause` is what polls are to wait for, if that was said.
+pub fn updates<T: Object>(
+    client: Client,
+    query: Query,
+    pause: Option<Duration>,
+    look_by: &LookBy,
+) -> LocalBoxStream<'static, Update<T>> {
     let watcher = Watcher {
         client,
         query,
@@ -99,10 +166,21 @@ pub fn updates<T: Object>(client: Client, query: Query, pause: Option<Duration>)
         poll: Poll::new(pause),
         pause: Duration::ZERO,
         phase: Phase::Look,
+        queue: VecDeque::new(),
         failed: false,
-        held: None,
+        look_by: look_by.clone(),
+        wishes: look_by.0.subscribe(),
+        asked: None,
+        listed: String::new(),
+        seen: Instant::now(),
+        tried: Instant::now(),
+        cost: None,
+        useless: 0,
+        suspicion: None,
+        resume: None,
         list_refused: None,
-        watch_refused: None,
+        blocked: None,
+        probe: None,
         way: Way::Watch,
     };
     stream::unfold(watcher, |mut watcher| async { Some((watcher.next().await, watcher)) }).boxed_local()
@@ -119,12 +197,35 @@ struct Watcher<T> {
     /// before the next request
     pause: Duration,
     phase: Phase,
+    /// what the reader gets next
+    queue: VecDeque<Update<T>>,
     /// the reader was told of a failure and not yet of its end
     failed: bool,
-    /// what the reader gets after the end of that failure
-    held: Option<Update<T>>,
+    // Both ends, so that the channel never closes.
+    #[expect(dead_code, reason = "keeps the channel open")]
+    look_by: LookBy,
+    wishes: watch::Receiver<Option<Instant>>,
+    /// when the last good list was asked for
+    asked: Option<Instant>,
+    /// its version, while there are polls
+    listed: String,
+    /// until when nothing can have been missed
+    seen: Instant,
+    /// when a list was tried last, or a watch was open
+    tried: Instant,
+    /// what the last list has cost
+    cost: Option<Cost>,
+    /// watches in a row that did not open or came to nothing
+    useless: u32,
+    /// the last of these: lists have to say whether it is a matter of watches alone
+    suspicion: Option<Failure>,
+    /// the version to resume from if they fail
+    resume: Option<String>,
     list_refused: Option<Refused>,
-    watch_refused: Option<Refused>,
+    /// watches are of no use at present, and why
+    blocked: Option<(Refused, NoWatch)>,
+    /// a watch that is being opened beside the polls, to see whether that works again
+    probe: Option<LocalBoxFuture<'static, Result<(Lines, u32), Failure>>>,
     way: Way,
 }
 
@@ -137,12 +238,18 @@ struct Refused {
 }
 
 impl Refused {
-    fn after(earlier: Option<Self>) -> Self {
-        Self { at: Instant::now(), wait: earlier.map_or(FIRST_PROBE, |earlier| (earlier.wait * 2).min(PROBE)) }
+    /// `wish` is the server's.
+    fn after(earlier: Option<Self>, wish: Option<Duration>) -> Self {
+        let wait = earlier.map_or(FIRST_PROBE, |earlier| (earlier.wait * 2).min(PROBE));
+        Self { at: Instant::now(), wait: wait.max(wish.unwrap_or_default().min(MUTE)) }
     }
 
-    fn may_be_tried(refused: Option<Self>) -> bool {
-        refused.is_none_or(|refused| refused.at.elapsed() >= refused.wait)
+    fn next_try(self) -> Instant {
+        self.at + self.wait
+    }
+
+    fn may_be_tried(self) -> bool {
+        self.next_try() <= Instant::now()
     }
 }
 
@@ -153,6 +260,8 @@ enum Phase {
     Open(String),
     /// read the watch
     Follow(Following),
+    /// nothing more is wanted
+    Over,
 }
 
 struct Following {
@@ -163,71 +272,145 @@ struct Following {
     limit: Instant,
     /// of the last line, if there was one
     heard: Option<Instant>,
-    /// whether an object has come; bookmarks are no progress
-    progress: bool,
+    /// by when it has brought what had happened before it was opened
+    caught_up: Instant,
+    /// that moment has come
+    live: bool,
+    /// it is known to be of use
+    good: bool,
+}
+
+/// What a list or a get has brought.
+struct Seen<T> {
+    objects: Vec<T>,
+    version: String,
+    date: Timestamp,
+    /// of the answer
+    bytes: usize,
 }
 
 impl<T: Object> Watcher<T> {
     async fn next(&mut self) -> Update<T> {
-        if let Some(held) = self.held.take() {
-            return held;
-        }
         loop {
-            sleep(std::mem::take(&mut self.pause)).await;
+            if let Some(update) = self.queue.pop_front() {
+                return update;
+            }
             let step = match &mut self.phase {
                 Phase::Look => self.look().await,
                 Phase::Open(version) => {
                     let version = std::mem::take(version);
                     self.open(version).await
                 }
-                Phase::Follow(following) => match following.next().await {
-                    Ok(Event::Applied(object)) => Ok(Some(Update::Applied(object))),
-                    Ok(Event::Deleted(object)) => Ok(Some(Update::Deleted(object))),
-                    Ok(Event::Bookmark) => Ok(None),
-                    Err(end) => {
-                        self.ended(&end);
-                        Ok(None)
-                    }
-                },
+                Phase::Follow(_) => {
+                    self.follow().await;
+                    Ok(())
+                }
+                Phase::Over => std::future::pending().await,
             };
-            match step {
-                Ok(Some(update)) => return update,
-                Ok(None) => {}
-                Err(failure) => {
-                    self.failed = true;
-                    self.pause = self.backoff.next(failure.retry_after);
-                    tracing::debug!(%failure, pause = ?self.pause, "request failed");
-                    return Update::Failed(failure);
+            if let Err(failure) = step {
+                self.pause = self.backoff.next(failure.retry_after);
+                tracing::debug!(%failure, pause = ?self.pause, "request failed");
+                self.tell_failure(failure);
+            }
+        }
+    }
+
+    fn tell_failure(&mut self, failure: Failure) {
+        self.failed = true;
+        self.queue.push_back(Update::Failed(failure));
+    }
+
+    /// Lists or, where that is refused, gets; decides whether to watch or to poll afterwards.
+    async fn look(&mut self) -> Result<(), Failure> {
+        let reopen = self.rest().await == Rested::WatchOpens;
+        let asked = Instant::now();
+        let seen = self.list_or_get().await;
+        self.tried = Instant::now();
+        let (resume, suspicion) = (self.resume.take(), self.suspicion.take());
+        let Seen { objects, version, date, bytes } = match (seen, resume) {
+            (Ok(seen), _) => seen,
+            // It is not watches alone that fail: what resuming brings is not given away for a list.
+            (Err(failure), Some(version)) => {
+                self.useless = 0;
+                self.phase = Phase::Open(version);
+                return Err(failure);
+            }
+            (Err(failure), None) => return Err(failure),
+        };
+        if let Some(failure) = suspicion {
+            self.block(&failure);
+        }
+        self.backoff.reset();
+        (self.asked, self.seen) = (Some(asked), asked);
+        // One object costs the same each time.
+        self.cost = self.query.name.is_none().then(|| Cost { took: asked.elapsed(), bytes });
+        self.recovered();
+        self.queue.push_back(Update::Listed(Listed { objects, date, asked }));
+        if self.query.once {
+            self.phase = Phase::Over;
+            return Ok(());
+        }
+        if self.blocked.is_none() || reopen {
+            self.phase = Phase::Open(version);
+            return Ok(());
+        }
+        self.listed = version;
+        self.pause = self.until_poll();
+        self.tell_way();
+        Ok(())
+    }
+
+    /// Until the next list by the rhythm of the polls, whatever was tried meanwhile.
+    fn until_poll(&self) -> Duration {
+        let last = self.asked.unwrap_or_else(Instant::now);
+        (last + self.poll.next(self.cost)).saturating_duration_since(Instant::now())
+    }
+
+    /// Until the next request is due: after a failure its back-off, else sooner where somebody wants to know.
+    async fn rest(&mut self) -> Rested {
+        let pause = std::mem::take(&mut self.pause);
+        if pause.is_zero() {
+            return Rested::Over;
+        }
+        let until = Instant::now() + pause;
+        if self.failed {
+            sleep_until(until).await;
+            return Rested::Over;
+        }
+        loop {
+            let until = self.wish().map_or(until, |wish| wish.min(until));
+            let next_try = self.blocked.as_ref().map(|(refused, _)| refused.next_try());
+            let probes = matches!(self.phase, Phase::Look) && self.probe.is_none() && next_try.is_some();
+            tokio::select! {
+                () = sleep_until(until) => return Rested::Over,
+                // It cannot close: the other end is held here.
+                _ = self.wishes.changed() => {}
+                () = sleep_until(next_try.unwrap_or(until)), if probes => self.probe = Some(self.opening(&self.listed)),
+                opened = pending_or(&mut self.probe) => {
+                    self.probe = None;
+                    match opened {
+                        Ok(_) => return Rested::WatchOpens,
+                        Err(failure) => self.block(&failure),
+                    }
                 }
             }
         }
     }
 
-    /// Lists or, where that is refused, gets; decides whether to watch or to poll afterwards.
-    async fn look(&mut self) -> Result<Option<Update<T>>, Failure> {
-        let (objects, version, date) = self.list_or_get().await?;
-        self.backoff.reset();
-        if Refused::may_be_tried(self.watch_refused) {
-            self.phase = Phase::Open(version);
-        } else {
-            self.pause = self.poll.next();
-        }
-        let listed = Update::Listed(objects, date);
-        if std::mem::take(&mut self.failed) {
-            self.held = Some(listed);
-            return Ok(Some(Update::Recovered));
-        }
-        Ok(Some(listed))
+    /// By when somebody wants to know what the last list could not tell.
+    fn wish(&self) -> Option<Instant> {
+        let wish = *self.wishes.borrow();
+        wish.filter(|wish| self.asked.is_none() || self.seen < *wish)
     }
 
-    async fn list_or_get(&mut self) -> Result<(Vec<T>, String, Timestamp), Failure> {
+    async fn list_or_get(&mut self) -> Result<Seen<T>, Failure> {
         let name = self.query.name.clone();
         let mut refused = self.list_refused.take();
         let mut refusal = None;
-        if name.is_none() || Refused::may_be_tried(refused) {
+        if name.is_none() || refused.is_none_or(Refused::may_be_tried) {
             match self.list().await {
                 Err(failure) if failure.class == Class::Denied && name.is_some() => {
-                    refused = Some(Refused::after(refused));
+                    refused = Some(Refused::after(refused, None));
                     refusal = Some(failure);
                 }
                 listed => return listed,
@@ -241,8 +424,8 @@ impl<T: Object> Watcher<T> {
         Ok(got)
     }
 
-    async fn list(&self) -> Result<(Vec<T>, String, Timestamp), Failure> {
-        let mut objects = Vec::new();
+    async fn list(&self) -> Result<Seen<T>, Failure> {
+        let (mut objects, mut bytes) = (Vec::new(), 0);
         let mut page: Option<String> = None;
         loop {
             let parameters = ListParams {
@@ -254,28 +437,163 @@ impl<T: Object> Watcher<T> {
             };
             let answer = self.client.read(built(self.path().list(&parameters))?).await?;
             let list: List<T> = parse(&answer)?;
+            bytes += answer.body.len();
             objects.extend(list.items.unwrap_or_default());
-            match list.metadata.continue_token.filter(|token| !token.is_empty()) {
-                Some(token) => page = Some(token),
-                None => return Ok((objects, list.metadata.resource_version, answer.date)),
+            page = list.metadata.continue_token.filter(|token| !token.is_empty());
+            if page.is_none() {
+                return Ok(Seen { objects, version: list.metadata.resource_version, date: answer.date, bytes });
             }
         }
     }
 
     /// An absent object has no version to watch from; without one a watch begins with what exists by then.
-    async fn get(&self, name: &str) -> Result<(Vec<T>, String, Timestamp), Failure> {
+    async fn get(&self, name: &str) -> Result<Seen<T>, Failure> {
         match self.client.read(built(self.path().get(name, &GetParams::default()))?).await {
             Ok(answer) => {
                 let object: T = parse(&answer)?;
                 let version = object.metadata().resource_version.clone();
-                Ok((vec![object], version, answer.date))
+                Ok(Seen { objects: vec![object], version, date: answer.date, bytes: answer.body.len() })
             }
-            Err(failure) if failure.class == Class::NotFound => Ok((Vec::new(), String::new(), Timestamp::now())),
+            Err(failure) if failure.class == Class::NotFound => {
+                Ok(Seen { objects: Vec::new(), version: String::new(), date: Timestamp::now(), bytes: 0 })
+            }
             Err(failure) => Err(failure),
         }
     }
 
-    async fn open(&mut self, version: String) -> Result<Option<Update<T>>, Failure> {
+    /// Returns when somebody wants to know now.
+    async fn wished(&mut self) {
+        loop {
+            match self.wish() {
+                // It cannot close: the other end is held here.
+                None => drop(self.wishes.changed().await),
+                Some(wish) => tokio::select! {
+                    () = sleep_until(wish) => return,
+                    _ = self.wishes.changed() => {}
+                },
+            }
+        }
+    }
+
+    /// Opens the watch after what the last one left as a pause.
+    async fn open(&mut self, version: String) -> Result<(), Failure> {
+        let blind_until = self.tried + BLIND;
+        if !self.failed {
+            self.pause = self.pause.min(blind_until.saturating_duration_since(Instant::now()));
+        }
+        self.rest().await;
+        let now = Instant::now();
+        let limit = if self.failed { now + BLIND } else { blind_until.max(now + OPENING) };
+        let opening = timeout_at(limit, self.opening(&version));
+        let opened = tokio::select! {
+            biased;
+            // What a watch brings comes somewhat after its opening; a list says at once how things stand.
+            () = self.wished(), if !self.failed => {
+                self.phase = Phase::Look;
+                self.resume = Some(version);
+                return Ok(());
+            }
+            opened = opening => opened,
+        };
+        let (lines, seconds) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(failure)) => return self.not_opened(version, failure),
+            Err(_) => {
+                let text = "a watch that is to be opened gets no answer";
+                return self.not_opened(version, Failure { class: Class::Silent, ..Failure::transient(text) });
+            }
+        };
+        let opened = Instant::now();
+        let limit = opened + Duration::from_secs(seconds.into()) + OVERTIME;
+        let caught_up = opened + self.seen.elapsed().min(CATCH_UP);
+        self.backoff.reset();
+        self.recovered();
+        self.phase = Phase::Follow(Following {
+            lines,
+            version,
+            opened,
+            limit,
+            heard: None,
+            caught_up,
+            live: false,
+            good: false,
+        });
+        Ok(())
+    }
+
+    fn not_opened(&mut self, version: String, failure: Failure) -> Result<(), Failure> {
+        tracing::debug!(%failure, "no watch");
+        self.phase = Phase::Look;
+        // What lists meet with as well, if it is no matter of watches alone.
+        let told = self.failed || matches!(failure.class, Class::Unauthenticated | Class::Unconnected { .. });
+        match failure.class {
+            // A version of which this server knows nothing is for some of them a bad request. Without `list` there is no
+            // younger one than the object's own.
+            Class::Expired | Class::Invalid if self.list_refused.is_some() => self.poll_from_now(version, &failure),
+            Class::Expired | Class::Invalid => {
+                self.pause = self.reopening.next(failure.retry_after);
+                self.comes_to_nothing(None, &failure, 1);
+            }
+            // Nothing was watched since the last list.
+            Class::Denied if self.asked == Some(self.seen) => self.poll_from_now(version, &failure),
+            _ => {
+                let is_clear = !self.failed && matches!(failure.class, Class::Denied | Class::Silent);
+                if self.comes_to_nothing(Some(version.clone()), &failure, if is_clear { TRIES } else { 1 }) {
+                    if told && self.blocked.is_none() {
+                        self.tell_failure(failure);
+                    }
+                    return Ok(());
+                }
+                self.phase = Phase::Open(version);
+                if told {
+                    return Err(failure);
+                }
+                self.pause = self.backoff.next(failure.retry_after);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a list was made just now, or would show nothing newer.
+    fn poll_from_now(&mut self, version: String, failure: &Failure) {
+        self.block(failure);
+        self.listed = version;
+        self.pause = self.until_poll();
+        self.tell_way();
+    }
+
+    /// Takes note of a watch that did not open or was of no use; whether lists have to say now if that is a matter of
+    /// watches alone. It is resumed from this version should they fail, too.
+    fn comes_to_nothing(&mut self, version: Option<String>, failure: &Failure, weight: u32) -> bool {
+        self.useless += weight;
+        let pause = failure.retry_after.unwrap_or_default();
+        let blind = version.is_some() && self.tried.elapsed() + pause >= BLIND;
+        if self.blocked.is_some() {
+            self.block(failure);
+            self.pause = self.until_poll();
+        } else if self.useless >= TRIES || blind {
+            self.suspicion = Some(failure.clone());
+            self.resume = version;
+            self.pause = Duration::ZERO;
+        } else {
+            return false;
+        }
+        self.phase = Phase::Look;
+        true
+    }
+
+    fn block(&mut self, failure: &Failure) {
+        let earlier = self.blocked.take().map(|(refused, _)| refused);
+        let why = match failure.class {
+            Class::Denied => NoWatch::Forbidden,
+            Class::Expired | Class::Invalid if self.list_refused.is_some() => NoWatch::TooOld,
+            _ => NoWatch::Broken(failure.text.clone()),
+        };
+        self.blocked = Some((Refused::after(earlier, failure.retry_after), why));
+    }
+
+    /// The request for a watch from this version (from now on, if it is empty), and for how many seconds.
+    fn opening(&self, version: &str) -> LocalBoxFuture<'static, Result<(Lines, u32), Failure>> {
         let seconds = fastrand::u32(240..=300);
         let parameters = WatchParams {
             label_selector: self.query.labels.clone(),
@@ -284,51 +602,62 @@ impl<T: Object> Watcher<T> {
             bookmarks: true,
             send_initial_events: false,
         };
-        let opened = self.client.lines(built(self.path().watch(&parameters, &version))?).await;
-        let lines = match opened {
-            Ok(lines) => lines,
-            Err(failure) => return self.not_opened(version, failure),
-        };
-        let now = Instant::now();
-        let limit = now + Duration::from_secs(seconds.into()) + OVERTIME;
-        self.backoff.reset();
-        self.watch_refused = None;
-        self.phase = Phase::Follow(Following { lines, version, opened: now, limit, heard: None, progress: false });
-        let way = self.changed(Way::Watch);
-        if std::mem::take(&mut self.failed) {
-            self.held = way;
-            return Ok(Some(Update::Recovered));
-        }
-        Ok(way)
+        let (client, request) = (self.client.clone(), built(self.path().watch(&parameters, version)));
+        async move { Ok((client.lines(request?).await?, seconds)) }.boxed_local()
     }
 
     /// Tells of a new way to see objects.
-    fn changed(&mut self, way: Way) -> Option<Update<T>> {
-        let before = std::mem::replace(&mut self.way, way);
-        (before != way).then_some(Update::Way(way))
+    fn tell_way(&mut self) {
+        let way = match (&self.blocked, self.list_refused) {
+            (None, _) => Way::Watch,
+            (Some((_, why)), None) => Way::List(why.clone()),
+            (Some((_, why)), Some(_)) => Way::Get(why.clone()),
+        };
+        if std::mem::discriminant(&way) != std::mem::discriminant(&self.way) {
+            self.way = way.clone();
+            self.queue.push_back(Update::Way(way));
+        }
     }
 
-    fn not_opened(&mut self, version: String, failure: Failure) -> Result<Option<Update<T>>, Failure> {
-        match failure.class {
-            Class::Denied => {
-                tracing::debug!(%failure, "watch refused, polling");
-                self.watch_refused = Some(Refused::after(self.watch_refused));
-                self.phase = Phase::Look;
-                self.pause = self.poll.next();
-                Ok(self.changed(if self.list_refused.is_some() { Way::Get } else { Way::List }))
-            }
-            // A version of which this server knows nothing is for some of them a bad request.
-            Class::Expired | Class::Invalid => {
-                tracing::debug!(%failure, "cannot resume, listing");
-                self.phase = Phase::Look;
-                self.pause = self.reopening.next(failure.retry_after);
-                Ok(None)
-            }
-            _ => {
-                self.phase = Phase::Open(version);
-                Err(failure)
-            }
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.failed) {
+            self.queue.push_back(Update::Recovered);
         }
+    }
+
+    /// Reads on, or takes note that the watch has lasted.
+    async fn follow(&mut self) {
+        let Phase::Follow(following) = &mut self.phase else { return };
+        let (stage, limit) = (following.next_stage(), following.limit);
+        let event = tokio::select! {
+            // What has come already says more than that time has passed.
+            biased;
+            event = following.next() => event,
+            () = sleep_until(stage.unwrap_or(limit)), if stage.is_some() => {
+                if following.live {
+                    self.of_use();
+                } else {
+                    following.live = true;
+                    self.queue.push_back(Update::Live);
+                }
+                return;
+            }
+        };
+        match event {
+            Ok(Event::Applied(object)) => self.queue.push_back(Update::Applied(object)),
+            Ok(Event::Deleted(object)) => self.queue.push_back(Update::Deleted(object)),
+            Ok(Event::Bookmark) => {}
+            Err(end) => self.ended(&end),
+        }
+    }
+
+    /// This watch is one: whatever was wrong with those before it is over.
+    fn of_use(&mut self) {
+        if let Phase::Follow(following) = &mut self.phase {
+            following.good = true;
+        }
+        (self.useless, self.blocked) = (0, None);
+        self.tell_way();
     }
 
     /// The watch is over. That is ordinary: it is resumed from the last version, at once if it had been of use.
@@ -336,16 +665,40 @@ impl<T: Object> Watcher<T> {
         let Phase::Follow(following) = std::mem::replace(&mut self.phase, Phase::Look) else {
             return;
         };
-        tracing::debug!(?end, lasted = ?following.opened.elapsed(), "watch ended");
-        if following.opened.elapsed() >= HEALTHY {
+        let lasted = following.opened.elapsed();
+        tracing::debug!(?end, ?lasted, "watch ended");
+        if following.live {
+            self.queue.push_back(Update::Blind);
+            (self.seen, self.tried) = (Instant::now(), Instant::now());
+        }
+        if lasted >= HEALTHY {
             self.reopening.reset();
         }
-        let of_use = following.progress || following.opened.elapsed() >= SHORT;
-        if !(matches!(end, End::Closed) && of_use) {
+        if lasted < SHORT || !matches!(end, End::Closed) {
             self.pause = self.reopening.next(None);
         }
-        if !matches!(end, End::ListAgain) {
-            self.phase = Phase::Open(following.version);
+        let resumable = matches!(end, End::Closed | End::Broken(_));
+        let version = resumable.then(|| following.version.clone());
+        let failure = |text| Failure { class: Class::Transient, ..Failure::transient(text) };
+        match (end, &version) {
+            (End::Expired, _) if self.list_refused.is_some() => {
+                let expired = Failure { class: Class::Expired, ..failure("its version is too old") };
+                self.poll_from_now(following.version, &expired);
+                return;
+            }
+            // Not even the end that the server makes of each watch has come through.
+            (End::Silent, _) if following.heard.is_none() => {
+                let silent = Failure { retry_after: Some(MUTE), ..failure("watches stay silent") };
+                self.comes_to_nothing(None, &silent, TRIES);
+                return;
+            }
+            _ if lasted < SHORT && self.comes_to_nothing(version.clone(), &failure("every watch ends at once"), 1) => {
+                return;
+            }
+            _ => {}
+        }
+        if let Some(version) = version {
+            self.phase = Phase::Open(version);
         }
     }
 
@@ -377,138 +730,57 @@ fn parse<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Failure> {
     serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))
 }
 
-enum Event<T> {
-    Applied(T),
-    Deleted(T),
-    Bookmark,
+/// Why a pause is over.
+#[derive(PartialEq)]
+enum Rested {
+    Over,
+    /// a watch that was tried beside the polls has opened
+    WatchOpens,
 }
 
-/// How a watch came to its end.
-#[derive(Debug)]
-enum End {
-    /// by the server, in good order
-    Closed,
-    /// in the middle of something: resume
-    Broken(#[expect(dead_code, reason = "for the debug log")] String),
-    /// what it said cannot be resumed from
-    ListAgain,
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
-        if failure.class == Class::Expired { Self::ListAgain } else { Self::Broken(failure.text) }
+async fn pending_or<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
-}
-
-#[derive(Deserialize)]
-struct RawEvent<'a> {
-    r#type: &'a str,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: Metadata,
 }
 
 impl Following {
     async fn next<T: Object>(&mut self) -> Result<Event<T>, End> {
         let silence = self.heard.map_or(self.limit, |heard| (heard + HEARTBEAT).min(self.limit));
         let Ok(line) = timeout_at(silence, self.lines.next()).await else {
-            return Err(if silence < self.limit { End::ListAgain } else { End::Broken("overtime".to_owned()) });
+            let overtime = silence == self.limit && self.heard.is_some();
+            return Err(if overtime { End::Broken("overtime".to_owned()) } else { End::Silent });
         };
         let line = line?.ok_or(End::Closed)?;
         self.heard = Some(Instant::now());
         let (event, version) = read(&line)?;
-        // Not the same event again and again, as from a cache in between.
-        self.progress |= !matches!(event, Event::Bookmark) && version != self.version;
         self.version = version;
         Ok(event)
     }
-}
 
-/// One line: what happened, and the version to resume from after it.
-fn read<T: Object>(line: &[u8]) -> Result<(Event<T>, String), End> {
-    let garbage = |error: &dyn fmt::Display| {
-        tracing::warn!(%error, "a watch event that cannot be read");
-        End::ListAgain
-    };
-    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| garbage(&error))?;
-    let json = object.get();
-    if r#type == "ERROR" {
-        return Err(failure_in_event(json.as_bytes()).into());
+    /// When it is to be known for live, and then for good.
+    fn next_stage(&self) -> Option<Instant> {
+        match self {
+            Self { live: false, .. } => Some(self.caught_up),
+            Self { good: false, .. } => Some(self.opened + SHORT),
+            _ => None,
+        }
     }
-    let (event, version) = if r#type == "BOOKMARK" {
-        let Versioned { metadata } = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-        (Event::Bookmark, metadata.resource_version)
-    } else {
-        let object: T = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-        let version = object.metadata().resource_version.clone();
-        (if r#type == "DELETED" { Event::Deleted(object) } else { Event::Applied(object) }, version)
-    };
-    if version.is_empty() {
-        return Err(garbage(&"it has no version"));
-    }
-    Ok((event, version))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Job;
-
-    const ADDED: &str = r#"{"type":"ADDED","object":{"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"migrate",
-        "namespace":"shop","uid":"4f1c","resourceVersion":"261"},"spec":{"suspend":true,"completions":1},"status":{}}}"#;
-
-    fn event(line: &str) -> Result<(Event<Job>, String), End> {
-        read(line.as_bytes())
-    }
-
-    #[test]
-    fn events_carry_the_version_to_resume_from() {
-        for (kind, applied) in [("ADDED", true), ("MODIFIED", true), ("DELETED", false)] {
-            let (event, version) = event(&ADDED.replace("ADDED", kind)).unwrap();
-            assert_eq!((version.as_str(), matches!(event, Event::Applied(_))), ("261", applied), "{kind}");
-        }
-        let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"Job","metadata":{"resourceVersion":"300"}}}"#;
-        assert!(matches!(event(bookmark), Ok((Event::Bookmark, version)) if version == "300"));
-    }
-
-    #[test]
-    fn history_that_is_gone_and_garbage_are_listed_again_and_other_errors_resumed() {
-        let error =
-            |code: u16| format!(r#"{{"type":"ERROR","object":{{"kind":"Status","code":{code},"message":"x"}}}}"#);
-        assert!(matches!(event(&error(410)), Err(End::ListAgain)));
-        assert!(matches!(event(&error(500)), Err(End::Broken(_))));
-        for garbage in
-            ["", "<html>", "{}", "null", &ADDED[..80], &ADDED.replace("261", ""), r#"{"type":"ADDED","object":1}"#]
-        {
-            assert!(matches!(event(garbage), Err(End::ListAgain)), "{garbage}");
-        }
-    }
-
-    #[test]
-    fn no_line_panics() {
-        for _ in 0..5_000 {
-            let mut broken = ADDED.as_bytes().to_vec();
-            for _ in 0..fastrand::usize(1..4) {
-                let at = fastrand::usize(..broken.len());
-                broken[at] = fastrand::u8(..);
-            }
-            broken.truncate(fastrand::usize(..=broken.len()));
-            drop(read::<Job>(&broken));
-        }
-    }
 
     #[test]
     fn refused_verb_is_tried_again_soon_and_then_every_minute() {
         let mut refused = None;
         let waits = (0..8).map(|_| {
-            refused = Some(Refused::after(refused));
+            refused = Some(Refused::after(refused, None));
             refused.unwrap().wait.as_secs()
         });
         assert_eq!(waits.collect::<Vec<_>>(), [2, 4, 8, 16, 32, 60, 60, 60]);
-        assert!(Refused::may_be_tried(None) && !Refused::may_be_tried(refused));
+        assert!(!refused.is_some_and(Refused::may_be_tried));
     }
 }

@@ -433,6 +433,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("job|a|--missing|maybe", "`--missing`: `maybe` is none of its values", "`wait`, `fail` or `ready`"),
     ("job|a|--missing", "`--missing` needs a value", "`wait`, `fail` or `ready`"),
     (
+        "pod|db-0|--missing|ready",
+        "`--missing ready` with `pod/db-0`",
+        "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own",
+    ),
+    (
+        "job/a|service/db|--missing=ready",
+        "`--missing ready` with `service/db`",
+        "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own",
+    ),
+    (
+        "job|-lapp=db|--missing=fail",
+        "`--missing fail` is about names, and no target has one",
+        "what a selector matches may come at any time: `job migrate --missing fail`, or a selector with `--timeout`",
+    ),
+    ("job|a|--failed|never", "`--failed`: `never` is none of its values", "`exit` or `wait`"),
+    (
         "job|a|--log-level|loud",
         "`--log-level`: `loud` is none of its values",
         "`error`, `warn`, `info`, `debug` or `trace`",
@@ -495,12 +511,26 @@ fn control_characters_of_an_argument_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn json_is_wanted_even_by_a_line_that_cannot_be_read() {
+    let wants = |line: &str, variable: Option<&str>| {
+        let argv: Vec<OsString> = line.split('|').map(OsString::from).collect();
+        wants_json(&argv, |name| variable.filter(|_| name == "K8S_WAIT_FOR_OUTPUT").map(str::to_owned))
+    };
+    for line in ["x|jib|--output|json", "x|--output=JSON|job", "x|job a --output json", "x|job|--output json|--wat"] {
+        assert!(wants(line, None), "{line}");
+    }
+    assert!(wants("x|job", Some(" json\n")) && !wants("x|--output=plain|job", Some("json")));
+    assert!(!wants("x|json", None) && !wants("x|job|--output", None));
+}
+
+#[test]
 fn options_without_a_word_have_their_defaults() {
     let invocation = run("job|a", &[]).expect("a job");
     let expected = Invocation {
         targets: invocation.targets.clone(),
         quorum: Quorum::All,
         missing: Missing::Wait,
+        failed: Failed::Exit,
         timeout: None,
         auth_grace: Duration::from_mins(1),
         settle: Duration::from_secs(2),
@@ -521,12 +551,13 @@ fn options_without_a_word_have_their_defaults() {
 
 #[test]
 fn options_are_taken_from_the_line_before_the_environment() {
-    let typed = "pod|-lapp=x|--timeout|5m|--auth-grace=0|--missing=fail|--settle|0.5|--min|3|--any|--log-level|WARN\
+    let typed = "pod/db-0|pod/app=x|--failed=WAIT|--timeout|5m|--auth-grace=0|--missing=fail|--settle|0.5|--min|3|--any|--log-level|WARN\
                  |--output|json|--color|never|--log-format=json|--context|c|--kubeconfig|/k";
     let variables = [
         ("K8S_WAIT_FOR_TIMEOUT", "90"),
         ("K8S_WAIT_FOR_AUTH_GRACE", "10s"),
         ("K8S_WAIT_FOR_MISSING", "Ready"),
+        ("K8S_WAIT_FOR_FAILED", "wait"),
         ("K8S_WAIT_FOR_SETTLE", " 1500ms\n"),
         ("K8S_WAIT_FOR_MIN", "2"),
         ("K8S_WAIT_FOR_ANY", "true"),
@@ -544,12 +575,14 @@ fn options_are_taken_from_the_line_before_the_environment() {
     assert_eq!(of_line.timeout, Some(Duration::from_mins(5)));
     assert_eq!((of_line.auth_grace, of_line.settle), (Duration::ZERO, Duration::from_millis(500)));
     assert_eq!((of_line.missing, of_line.min, of_line.quorum), (Missing::Fail, 3, Quorum::Any));
+    assert_eq!(of_line.failed, Failed::Wait);
     assert_eq!((of_line.log_level, of_line.poll_pause), (LogLevel::Warn, Some(Duration::from_secs(5))));
     assert_eq!((of_line.context.as_deref(), of_line.kubeconfig), (Some("c"), Some(PathBuf::from("/k"))));
 
     assert_eq!((of_line.output, of_line.color, of_line.log_format), (Form::Json, Color::Never, LogFormat::Json));
 
-    let of_variables = run("pod|-lapp=x", &variables).expect("a line");
+    let of_variables = run("job|-lapp=x", &variables).expect("a line");
+    assert_eq!(of_variables.failed, Failed::Wait);
     assert_eq!(of_variables.timeout, Some(Duration::from_secs(90)));
     assert_eq!(of_variables.auth_grace, Duration::from_secs(10));
     assert_eq!(of_variables.settle, Duration::from_millis(1500));

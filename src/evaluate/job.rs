@@ -7,11 +7,12 @@
 //! for 6 s after it.
 
 use k8s_openapi::api::batch::v1::{JobCondition, UncountedTerminatedPods};
+use k8s_openapi::jiff::Timestamp;
 
 use super::{all, condition, count, named, none};
 use crate::object::Job;
 use crate::target::{Mode, Target};
-use crate::verdict::Verdict;
+use crate::verdict::{Code, Verdict};
 
 /// The verdict over the Jobs of a target; `min` is the least number of Jobs that a selector has to match.
 pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
@@ -28,6 +29,24 @@ pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
     let verdicts: Vec<(&Job, Verdict)> = jobs.iter().map(|job| (job, one(target.mode, job))).collect();
     let done = if target.mode == Mode::JobOrFailed { "complete or failed" } else { "complete" };
     all(target, "job", done, min, &verdicts)
+}
+
+/// How a Job of the target ended, if it did: what is kept of it should it be deleted.
+pub fn end(target: &Target, job: &Job) -> Option<Verdict> {
+    Some(one(target.mode, job)).filter(|verdict| is_meant(target, job) && !matches!(verdict, Verdict::Waiting(_)))
+}
+
+/// Whether it is a Job of this target, not a stale one under its name. Those of a selector were matched by the API
+/// server.
+pub fn is_meant(target: &Target, job: &Job) -> bool {
+    let labels = target.selection.labels.as_ref().filter(|_| target.selection.name.is_some());
+    labels.is_none_or(|labels| labels.matches(&job.metadata.labels))
+}
+
+/// When it came to its end, by its controller's clock; `None` where that is not said.
+pub fn ended_at(job: &Job) -> Option<Timestamp> {
+    let condition = is_true(job, "Complete").or_else(|| is_true(job, "Failed"))?;
+    condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
 /// The verdict over one Job, first row that matches.
@@ -56,7 +75,7 @@ fn failed(job: &Job, condition: &JobCondition) -> Verdict {
         "" => format!("the Job has failed: {code}, {attempts}"),
         message => format!("the Job has failed: {code}: {message}, {attempts}"),
     };
-    Verdict::failed(code, text)
+    Verdict::failed(Code::Foreign(code), text)
 }
 
 /// A controller of somebody else may leave the reason out.
@@ -68,7 +87,7 @@ fn code(condition: &JobCondition) -> String {
 fn ending(job: &Job, condition: &JobCondition) -> Verdict {
     let why = code(condition);
     let text = format!("the Job has failed ({why}), but its pods are still ending, {}", progress(job));
-    Verdict::waiting("PodsEnding", text)
+    Verdict::waiting(Code::PodsEnding, text)
 }
 
 fn waiting(job: &Job) -> Verdict {
@@ -76,22 +95,22 @@ fn waiting(job: &Job) -> Verdict {
     Verdict::waiting(code, format!("{state}, {}", progress(job)))
 }
 
-fn state(job: &Job) -> (&'static str, String) {
+fn state(job: &Job) -> (Code, String) {
     let (active, failed) = (number(job.status.active), failures(job));
     let (code, state) = match job {
         // Its pods are deleted with it, or left to themselves: nothing makes it complete any more.
-        _ if job.metadata.deletion_timestamp.is_some() => ("BeingDeleted", "the Job is being deleted"),
-        _ if job.spec.suspend => ("Suspended", "the Job is suspended"),
+        _ if job.metadata.deletion_timestamp.is_some() => (Code::BeingDeleted, "the Job is being deleted"),
+        _ if job.spec.suspend => (Code::Suspended, "the Job is suspended"),
         _ if job.spec.parallelism == Some(0) => {
-            ("ParallelismZero", "the Job has parallelism 0 and can never finish so")
+            (Code::ParallelismZero, "the Job has parallelism 0 and can never finish so")
         }
         _ if is_true(job, "SuccessCriteriaMet").is_some() => {
-            ("PodsEnding", "the Job has succeeded, but its pods are still ending")
+            (Code::PodsEnding, "the Job has succeeded, but its pods are still ending")
         }
-        _ if job.status.start_time.is_none() => return ("NotStarted", not_started(job)),
-        _ if active == 0 && failed > 0 => ("BackOff", "the Job will be retried"),
-        _ if active == 0 => ("NoPods", "the Job has no active pod"),
-        _ => ("Running", "the Job is running"),
+        _ if job.status.start_time.is_none() => return (Code::NotStarted, not_started(job)),
+        _ if active == 0 && failed > 0 => (Code::BackOff, "the Job will be retried"),
+        _ if active == 0 => (Code::NoPods, "the Job has no active pod"),
+        _ => (Code::Running, "the Job is running"),
     };
     (code, state.to_owned())
 }

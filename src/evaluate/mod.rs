@@ -12,7 +12,7 @@ mod table;
 
 use crate::object::Object;
 use crate::target::{Scope, Selection, Target};
-use crate::verdict::Verdict;
+use crate::verdict::{Code, Verdict};
 
 /// A condition type's status in a list of conditions, all of which have the same shape but a type of their own.
 macro_rules! condition {
@@ -28,11 +28,11 @@ pub(crate) use condition;
 /// does not let release 7 through.
 fn named<'a, T: Object>(kind: &str, selection: &Selection, name: &str, objects: &'a [T]) -> Result<&'a T, Verdict> {
     let Some(object) = objects.iter().find(|object| object.metadata().name == name) else {
-        return Err(Verdict::waiting("NotFound", format!("{kind} {name} does not exist")));
+        return Err(Verdict::waiting(Code::NotFound, format!("{kind} {name} does not exist")));
     };
     match &selection.labels {
         Some(labels) if !labels.matches(&object.metadata().labels) => {
-            Err(Verdict::waiting("Stale", format!("{kind} {name} exists, but does not match {labels}")))
+            Err(Verdict::waiting(Code::Stale, format!("{kind} {name} exists, but does not match {labels}")))
         }
         _ => Ok(object),
     }
@@ -42,7 +42,7 @@ fn named<'a, T: Object>(kind: &str, selection: &Selection, name: &str, objects: 
 fn none(kind: &str, selection: &Selection) -> Verdict {
     let text =
         described(selection).map_or_else(|| format!("there is no {kind}"), |it| format!("no {kind} matches {it}"));
-    Verdict::waiting("NotFound", text)
+    Verdict::waiting(Code::NotFound, text)
 }
 
 /// What a selector is called in a sentence; `None` for every object.
@@ -81,7 +81,7 @@ fn called<T: Object>(target: &Target, object: &T) -> String {
 /// Ready, if it is `min` objects at least.
 fn enough(kind: &str, done: &str, ready: usize, min: usize) -> Verdict {
     if ready < min {
-        return Verdict::waiting("TooFew", format!("{} {done}, at least {min} needed", count(ready, kind)));
+        return Verdict::waiting(Code::TooFew, format!("{} {done}, at least {min} needed", count(ready, kind)));
     }
     Verdict::Ready
 }

@@ -6,12 +6,12 @@
 //! own kind.
 
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::{called, condition, count, enough, named, none};
 use crate::object::Pod;
 use crate::target::{Mode, Target};
-use crate::verdict::Verdict;
+use crate::verdict::{Code, Verdict};
 
 /// What a pod means for the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,8 @@ pub enum State {
     Replaced,
     /// does not count
     Deleting,
+    /// on its way out, and only when it is gone its set makes another one: holds the set, see [`release`]
+    Leaving,
     /// the pod that this program runs in; does not count, else it would wait for itself
     Itself,
 }
@@ -36,13 +38,57 @@ impl State {
         matches!(self, Self::Ready | Self::Succeeded | Self::Unready | Self::Failed)
     }
 
+    /// Whether a set with such a pod is another one than without it.
+    pub fn shapes(self) -> bool {
+        self.counts() || self == Self::Leaving
+    }
+
     /// Whether such a pod answers behind a Service, or is to.
     pub fn serves(self) -> bool {
         matches!(self, Self::Ready | Self::Unready)
     }
 }
 
-/// The pod's state; `own_uid` is the pod that this program runs in.
+/// From where pods are judged.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// `metadata.uid` of the pod that this program runs in
+    pub own_uid: Option<&'a str>,
+    /// by the API server's clock
+    pub now: Timestamp,
+}
+
+impl View<'_> {
+    /// The pod's state at this moment.
+    pub fn state(self, pod: &Pod) -> State {
+        match state(pod, self.own_uid) {
+            State::Deleting if release(pod).is_some_and(|release| self.now < release) => State::Leaving,
+            state => state,
+        }
+    }
+
+    /// Whether it held its set until its time was over, and is still there.
+    pub fn is_given_up(self, pod: &Pod) -> bool {
+        state(pod, self.own_uid) == State::Deleting && release(pod).is_some_and(|release| release <= self.now)
+    }
+}
+
+/// Until when a pod that is being deleted holds its set; `None` where its replacement does not wait for its end.
+///
+/// A StatefulSet's or DaemonSet's controller makes the next pod of an ordinal or a node only when the last one is gone
+/// (`pkg/controller/statefulset/stateful_set_control.go`, `pkg/controller/daemon/daemon_controller.go` in kubernetes).
+/// `deletionTimestamp` is when the pod's grace ends; on a dead node nobody ends it.
+pub fn release(pod: &Pod) -> Option<Timestamp> {
+    let deleted = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let owner = pod.metadata.controller()?;
+    let replaced_after = matches!(owner.kind.as_str(), "StatefulSet" | "DaemonSet");
+    replaced_after.then(|| deleted.saturating_add(OVERDUE).unwrap_or(Timestamp::MAX))
+}
+
+/// How long after its grace a pod is still expected to go.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
+
+/// The pod's state, whenever it is looked at; `own_uid` is the pod that this program runs in.
 pub fn state(pod: &Pod, own_uid: Option<&str>) -> State {
     match pod.status.phase.as_deref() {
         _ if own_uid == Some(&pod.metadata.uid) => State::Itself,
@@ -66,13 +112,13 @@ pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
 
 /// The verdict over the pods of a target. `min` is the least number of pods that a selector has to match (for `pod-wr`:
 /// that have to be ready).
-pub fn pods(target: &Target, min: usize, own_uid: Option<&str>, pods: &[Pod]) -> Verdict {
+pub fn pods(target: &Target, min: usize, view: View, pods: &[Pod]) -> Verdict {
     let selection = &target.selection;
     let Some(name) = &selection.name else {
-        return judge(target, min, &Sorted::new(pods, own_uid));
+        return judge(target, min, &Sorted::new(pods, view));
     };
     match named("pod", selection, name, pods) {
-        Ok(pod) => judge(target, 1, &Sorted::new([pod], own_uid)),
+        Ok(pod) => judge(target, 1, &Sorted::new([pod], view)),
         Err(verdict) => verdict,
     }
 }
@@ -81,8 +127,8 @@ pub fn pods(target: &Target, min: usize, own_uid: Option<&str>, pods: &[Pod]) ->
 pub struct Sorted<'a>(Vec<(State, &'a Pod)>);
 
 impl<'a> Sorted<'a> {
-    pub fn new(pods: impl IntoIterator<Item = &'a Pod>, own_uid: Option<&str>) -> Self {
-        Self(pods.into_iter().map(|pod| (state(pod, own_uid), pod)).collect())
+    pub fn new(pods: impl IntoIterator<Item = &'a Pod>, view: View) -> Self {
+        Self(pods.into_iter().map(|pod| (view.state(pod), pod)).collect())
     }
 
     pub fn number(&self, wanted: State) -> usize {
@@ -112,7 +158,16 @@ fn judge(target: &Target, min: usize, pods: &Sorted) -> Verdict {
 
 fn every(target: &Target, min: usize, done: &str, pods: &Sorted) -> Verdict {
     let ended = [State::Ready, State::Succeeded, State::Failed].map(|state| pods.number(state)).iter().sum();
-    not_ready(target, ended, done, pods).unwrap_or_else(|| enough("pod", done, ended, min))
+    not_ready(target, ended, done, pods)
+        .or_else(|| leaving(target, ended, done, pods))
+        .unwrap_or_else(|| enough("pod", done, ended, min))
+}
+
+fn leaving(target: &Target, ended: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
+    let pod = pods.first(State::Leaving)?;
+    let (ended, name) = (count(ended, "pod"), called(target, pod));
+    let text = format!("{ended} {done}; pod {name} is being deleted and will be replaced after that");
+    Some(Verdict::waiting(Code::BeingReplaced, text))
 }
 
 fn any(target: &Target, min: usize, pods: &Sorted) -> Verdict {
@@ -137,7 +192,7 @@ fn not_ready(target: &Target, ready: usize, done: &str, pods: &Sorted) -> Option
     let pod = pods.first(State::Unready)?;
     let why = unready(pod);
     let text = format!("{ready} of {} {done}; pod {} {why}", count(pods.counted(), "pod"), called(target, pod));
-    Some(Verdict::waiting("PodsNotReady", text))
+    Some(Verdict::waiting(Code::PodsNotReady, text))
 }
 
 fn nothing_counts(target: &Target, pods: &Sorted) -> Verdict {
@@ -146,14 +201,14 @@ fn nothing_counts(target: &Target, pods: &Sorted) -> Verdict {
     {
         let owner = format!("{}/{}", owner.kind.to_lowercase(), owner.name);
         let text = format!("pod {} has failed and is owned by {owner}: wait for that", called(target, pod));
-        return Verdict::waiting("OwnedPodFailed", text);
+        return Verdict::waiting(Code::OwnedPodFailed, text);
     }
-    if let Some(pod) = pods.first(State::Deleting) {
+    if let Some(pod) = pods.first(State::Leaving).or_else(|| pods.first(State::Deleting)) {
         let text = format!("pod {} is being deleted, and there is no other", called(target, pod));
-        return Verdict::waiting("BeingDeleted", text);
+        return Verdict::waiting(Code::BeingDeleted, text);
     }
     match pods.first(State::Itself) {
-        Some(_) => Verdict::waiting("OnlyItself", "a pod cannot wait for itself, and no other matches"),
+        Some(_) => Verdict::waiting(Code::OnlyItself, "a pod cannot wait for itself, and no other matches"),
         None => none("pod", &target.selection),
     }
 }
@@ -168,7 +223,7 @@ fn failed(target: &Target, pod: &Pod) -> Verdict {
     };
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     let text = format!("pod {} has failed{why} and nothing replaces it", called(target, pod));
-    Verdict::failed(reason.unwrap_or("PodFailed").to_owned(), text)
+    Verdict::failed(reason.map_or(Code::PodFailed, |reason| Code::Foreign(reason.to_owned())), text)
 }
 
 /// `is Pending, not ready: container db: ImagePullBackOff`

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::pod::{Sorted, State, unready};
+use super::pod::{Sorted, State, View, unready};
 use super::{all, count, named, none};
 use crate::object::{EndpointSlice, Pod, Service};
 use crate::target::{Mode, Target};
-use crate::verdict::Verdict;
+use crate::verdict::{Code, Verdict};
 
 /// What stands behind one Service.
 #[derive(Debug, Clone)]
@@ -36,12 +36,12 @@ impl Backing {
 pub fn services(
     target: &Target,
     min: usize,
-    own_uid: Option<&str>,
+    view: View,
     services: &[Service],
     backings: &BTreeMap<String, Backing>,
 ) -> Verdict {
     let selection = &target.selection;
-    let judge = |service: &Service| one(target.mode, own_uid, service, backings.get(&service.metadata.uid));
+    let judge = |service: &Service| one(target.mode, view, service, backings.get(&service.metadata.uid));
     if let Some(name) = &selection.name {
         return named("service", selection, name, services).map_or_else(|verdict| verdict, judge);
     }
@@ -52,13 +52,13 @@ pub fn services(
     all(target, "service", "ready", min, &verdicts)
 }
 
-fn one(mode: Mode, own_uid: Option<&str>, service: &Service, backing: Option<&Backing>) -> Verdict {
+fn one(mode: Mode, view: View, service: &Service, backing: Option<&Backing>) -> Verdict {
     match backing {
         // A name elsewhere: nothing of it is in this cluster.
         _ if service.spec.r#type == "ExternalName" => Verdict::Ready,
         Some(Backing::Slices(slices)) => endpoints(slices),
-        Some(Backing::Pods(pods)) => by_pods(mode, &Sorted::new(pods, own_uid)),
-        None => by_pods(mode, &Sorted::new([], own_uid)),
+        Some(Backing::Pods(pods)) => by_pods(mode, &Sorted::new(pods, view)),
+        None => by_pods(mode, &Sorted::new([], view)),
     }
 }
 
@@ -67,14 +67,24 @@ fn by_pods(mode: Mode, pods: &Sorted) -> Verdict {
     let ready = pods.number(State::Ready);
     let total = ready + pods.number(State::Unready);
     match pods.first(State::Unready) {
-        _ if total == 0 => Verdict::waiting("NoPods", "no pod is behind the Service"),
+        _ if total == 0 => nobody(pods),
         Some(pod) if ready == 0 || mode == Mode::Service => {
             let (total, name, why) = (count(total, "pod"), &pod.metadata.name, unready(pod));
             let text = format!("{ready} of {total} behind the Service ready; pod {name} {why}");
-            Verdict::waiting("PodsNotReady", text)
+            Verdict::waiting(Code::PodsNotReady, text)
         }
-        _ => Verdict::Ready,
+        _ => leaving(pods).filter(|_| mode == Mode::Service).unwrap_or(Verdict::Ready),
     }
+}
+
+fn nobody(pods: &Sorted) -> Verdict {
+    leaving(pods).unwrap_or_else(|| Verdict::waiting(Code::NoPods, "no pod is behind the Service"))
+}
+
+fn leaving(pods: &Sorted) -> Option<Verdict> {
+    let name = &pods.first(State::Leaving)?.metadata.name;
+    let text = format!("pod {name} behind the Service is being deleted and will be replaced after that");
+    Some(Verdict::waiting(Code::BeingReplaced, text))
 }
 
 /// A missing `ready` means ready: <https://kubernetes.io/docs/reference/kubernetes-api/discovery/endpoint-slice-v1/>.
@@ -82,10 +92,10 @@ fn endpoints(slices: &[EndpointSlice]) -> Verdict {
     let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
     let ready = endpoints.clone().filter(|endpoint| endpoint.conditions.ready.unwrap_or(true)).count();
     match (ready, endpoints.count()) {
-        (0, 0) => Verdict::waiting("NoEndpoints", "the Service has no selector and no endpoint"),
+        (0, 0) => Verdict::waiting(Code::NoEndpoints, "the Service has no selector and no endpoint"),
         (0, total) => {
             let text = format!("0 of {} of the Service ready", count(total, "endpoint"));
-            Verdict::waiting("EndpointsNotReady", text)
+            Verdict::waiting(Code::EndpointsNotReady, text)
         }
         _ => Verdict::Ready,
     }

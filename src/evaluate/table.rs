@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{ffi::OsString, fs};
 
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::pod::View;
 use super::service::Backing;
 use super::{job, pod, service};
 use crate::compat::{self, Invocation};
@@ -105,12 +107,14 @@ fn evaluate(expected: &Expectation, objects: &[Value]) -> Verdict {
     let pods = all::<Pod>("Pod", objects);
     let own = expected.inside.as_ref().map(|own| pods.iter().find(|pod| pod.metadata.name == *own).expect(own));
     let own_uid = own.map(|pod| pod.metadata.uid.as_str());
+    // Nothing has been on its way out for long.
+    let view = View { own_uid, now: Timestamp::UNIX_EPOCH };
     match target.mode.kind() {
         Kind::Job => job::jobs(target, min, &selected(target, all::<Job>("Job", objects))),
-        Kind::Pod => pod::pods(target, min, own_uid, &selected(target, pods.clone())),
+        Kind::Pod => pod::pods(target, min, view, &selected(target, pods.clone())),
         Kind::Service => {
             let services = selected(target, all::<Service>("Service", objects));
-            service::services(target, min, own_uid, &services, &backings(&services, objects))
+            service::services(target, min, view, &services, &backings(&services, objects))
         }
     }
 }

@@ -1,93 +1,208 @@
 //! A Job target over time: its Ready is kept once seen, and a deletion is decided by the object that it carries.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-use futures::stream::{self, LocalBoxStream, StreamExt};
+use futures::stream::{LocalBoxStream, StreamExt};
+use tokio::time::Instant;
 
-use super::{Step, Store, changed, key};
-use crate::evaluate;
+use super::{Absence, Absent, Demands, Key, Observer, Rest, Step, Store, Told, key, rest, steps, vouched};
+use crate::evaluate::{self, count};
 use crate::object::Job;
-use crate::target::Target;
-use crate::verdict::Verdict;
-use crate::watch::Update;
+use crate::settle::Settling;
+use crate::target::{Mode, Target};
+use crate::verdict::{Code, Verdict};
+use crate::watch::{LookBy, Update};
 
 /// The steps of a Job target. It ends with `Ready`, which is kept once seen, even if the Job is then deleted.
 pub fn jobs(
     target: Target,
-    min: usize,
+    demands: Demands,
     updates: LocalBoxStream<'static, Update<Job>>,
+    look_by: LookBy,
 ) -> LocalBoxStream<'static, Step> {
-    let jobs = Jobs { target, min, store: Store::new(), last_seen: None, told: None };
-    let observer = (jobs, updates, VecDeque::new());
-    stream::unfold(observer, |(mut jobs, mut updates, mut steps)| async {
-        while steps.is_empty() {
-            if jobs.told == Some(Verdict::Ready) {
-                return None;
-            }
-            steps.extend(jobs.take(updates.next().await?));
-        }
-        let step = steps.pop_front()?;
-        Some((step, (jobs, updates, steps)))
+    steps(Jobs {
+        settling: Settling::new(rest(&target, &demands)),
+        absence: Absence::new(&demands),
+        target,
+        demands,
+        updates,
+        look_by,
+        store: Store::new(),
+        kept: BTreeMap::new(),
+        seen: false,
+        last_seen: None,
+        owed: Vec::new(),
+        told: Told::default(),
     })
-    .boxed_local()
 }
 
 struct Jobs {
     target: Target,
-    min: usize,
+    demands: Demands,
+    updates: LocalBoxStream<'static, Update<Job>>,
+    look_by: LookBy,
     store: Store<Job>,
-    /// how things stood when a Job was seen last
-    last_seen: Option<Verdict>,
-    told: Option<Verdict>,
+    /// Jobs that have ended and are gone since, until others take their names
+    kept: BTreeMap<Key, Job>,
+    /// there was one that is meant
+    seen: bool,
+    /// how things stood before the last of them went
+    last_seen: Option<String>,
+    /// those that are gone without a good end: others have to take their places
+    owed: Vec<Owed>,
+    /// by the uids of the Jobs, and whether they have ended
+    settling: Settling<BTreeMap<String, bool>>,
+    absence: Absence,
+    told: Told,
+}
+
+/// A Job that is gone, undecided or failed.
+struct Owed {
+    key: Key,
+    uid: String,
+    /// It was missing after a gap, undecided: nobody saw how it went. Else somebody deleted it before our eyes, so it is
+    /// being run again, or it had failed.
+    vanished: bool,
+}
+
+impl Observer for Jobs {
+    async fn update(&mut self) -> Option<Step> {
+        match self.updates.next().await {
+            Some(update) => self.take(update),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn judge(&mut self) -> Vec<Step> {
+        // What is kept is kept: nothing takes a Job's Ready back, not even its deletion.
+        if !self.store.looked() || self.over() {
+            return Vec::new();
+        }
+        let jobs = self.jobs();
+        let sight = self.store.sight;
+        let ended: Vec<bool> = jobs.iter().map(|job| evaluate::job::end(&self.target, job).is_some()).collect();
+        let shape = jobs.iter().map(|job| job.metadata.uid.clone()).zip(ended).collect();
+        let since = jobs.iter().map(evaluate::job::ended_at).collect::<Option<Vec<_>>>();
+        self.settling.saw(shape, since.and_then(|since| since.into_iter().max()), sight.now());
+        let rest = Rest::of(&self.settling, format!("{} done", count(jobs.len(), "job")));
+        let verdict = vouched(self.verdict(&jobs), &rest, &sight, &self.look_by);
+        let mut steps = Vec::new();
+        if verdict == Verdict::Ready && self.target.mode == Mode::Job {
+            steps.push(Step::Mark(jobs.iter().map(|job| job.metadata.uid.clone()).collect()));
+        }
+        let absent = verdict.is_missing().then(|| self.absent()).flatten();
+        steps.extend(self.told.news(Some(verdict), sight.known()));
+        if self.absence.proved(absent.is_some(), &sight, &self.look_by) {
+            steps.extend(absent.map(Step::Absent));
+        }
+        steps
+    }
+
+    fn alarms(&self) -> [Option<Instant>; 3] {
+        [self.settling.due(), self.absence.due(), None]
+    }
+
+    fn over(&self) -> bool {
+        self.told.verdict == Some(Verdict::Ready)
+    }
 }
 
 impl Jobs {
-    fn take(&mut self, update: Update<Job>) -> Vec<Step> {
-        let mut steps = match &update {
-            Update::Deleted(job) => self.last_words(job.clone()),
-            // After a gap in the history a Job may be missing without ever having been deleted before our eyes.
-            Update::Listed(..) if !self.store.objects.is_empty() => {
-                self.last_seen = Some(self.verdict());
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
-        if let Some(step) = self.store.take(update) {
-            return vec![step];
+    fn take(&mut self, update: Update<Job>) -> Option<Step> {
+        match &update {
+            Update::Deleted(job) => self.deleted(job.clone()),
+            Update::Listed(listed) => self.listed(&listed.objects),
+            Update::Applied(job) => self.appeared(job),
+            _ => {}
         }
-        let verdict = self.verdict();
-        steps.extend(self.tell(verdict));
-        steps
+        self.store.take(update)
     }
 
     /// A deletion is decided by the object that it carries: with ttlSecondsAfterFinished: 0 it may be the first to say
     /// that the Job is complete.
-    fn last_words(&mut self, job: Job) -> Vec<Step> {
-        self.store.objects.insert(key(&job), job);
-        let verdict = self.verdict();
-        self.last_seen = Some(verdict.clone());
-        if matches!(verdict, Verdict::Waiting(_)) { Vec::new() } else { self.tell(verdict) }
+    fn deleted(&mut self, job: Job) {
+        self.store.objects.insert(key(&job), job.clone());
+        self.last_seen = Some(self.text());
+        self.gone(job, false);
     }
 
-    fn verdict(&self) -> Verdict {
-        let verdict = evaluate::job::jobs(&self.target, self.min, &self.store.to_vec());
-        match (&verdict, &self.last_seen) {
-            (Verdict::Waiting(missing), Some(Verdict::Waiting(seen))) if missing.code == "NotFound" => {
-                Verdict::waiting("NotFound", format!("{} any more; last seen: {}", missing.text, seen.text))
+    /// After a gap in the history Jobs may be missing without ever having been deleted before our eyes.
+    fn listed(&mut self, jobs: &[Job]) {
+        let uids: Vec<&str> = jobs.iter().map(|job| job.metadata.uid.as_str()).collect();
+        let missing: Vec<Job> =
+            self.store.objects.values().filter(|job| !uids.contains(&job.metadata.uid.as_str())).cloned().collect();
+        if !missing.is_empty() {
+            self.last_seen = Some(self.text());
+        }
+        for job in missing {
+            self.gone(job, true);
+        }
+        for job in jobs {
+            self.appeared(job);
+        }
+    }
+
+    /// A Job's end is kept beyond its deletion, but for a failure that is to be outlived.
+    fn gone(&mut self, job: Job, unseen: bool) {
+        if !evaluate::job::is_meant(&self.target, &job) {
+            return;
+        }
+        let owe = |vanished| Owed { key: key(&job), uid: job.metadata.uid.clone(), vanished };
+        match evaluate::job::end(&self.target, &job) {
+            None => self.owed.push(owe(unseen)),
+            Some(Verdict::Failed(_)) if self.demands.outlives_failure => self.owed.push(owe(false)),
+            Some(_) => {
+                self.kept.insert(key(&job), job);
             }
-            // Decided, until there is another one.
-            (Verdict::Waiting(missing), Some(failed)) if missing.code == "NotFound" => failed.clone(),
-            _ => verdict,
         }
     }
 
-    /// What is kept is kept: nothing takes a Job's Ready back, not even its deletion.
-    fn tell(&mut self, verdict: Verdict) -> Vec<Step> {
-        if self.told == Some(Verdict::Ready) {
-            return Vec::new();
+    fn appeared(&mut self, job: &Job) {
+        self.seen |= evaluate::job::is_meant(&self.target, job);
+        self.kept.remove(&key(job));
+        let uid = &job.metadata.uid;
+        // One whose labels were others for a while is back; a new one takes the place of its namesake, or of any other.
+        let known = self.store.objects.values().any(|known| known.metadata.uid == *uid);
+        let place = self.owed.iter().position(|owed| owed.uid == *uid);
+        let place = place.or_else(|| self.owed.iter().position(|owed| !known && owed.key == key(job)));
+        let place = place.or_else(|| (!known && !self.owed.is_empty()).then_some(0));
+        if let Some(place) = place {
+            self.owed.remove(place);
         }
-        let uids = || self.store.objects.values().map(|job| job.metadata.uid.clone()).collect();
-        let subjects = (verdict == Verdict::Ready).then(|| Step::Subjects(uids()));
-        subjects.into_iter().chain(changed(&mut self.told, verdict)).collect()
+    }
+
+    /// What is known while no Job is there; nothing is looked for of one that is being run again.
+    fn absent(&self) -> Option<Absent> {
+        if !self.seen {
+            return Some(Absent::Never);
+        }
+        let vanished = !self.owed.is_empty() && self.owed.iter().all(|owed| owed.vanished);
+        vanished.then(|| Absent::Vanished(self.owed.iter().map(|owed| owed.uid.clone()).collect()))
+    }
+
+    /// Those that are there and the ends of those that were.
+    fn jobs(&self) -> Vec<Job> {
+        self.store.objects.values().chain(self.kept.values()).cloned().collect()
+    }
+
+    fn verdict(&self, jobs: &[Job]) -> Verdict {
+        let verdict = evaluate::job::jobs(&self.target, self.demands.min, jobs);
+        match (verdict, &self.last_seen) {
+            (Verdict::Waiting(reason), Some(before)) if reason.code == Code::NotFound => {
+                Verdict::waiting(Code::NotFound, format!("{} any more; last seen: {before}", reason.text))
+            }
+            (Verdict::Ready, _) if !self.owed.is_empty() => {
+                let (_, name) = &self.owed[0].key;
+                let text = format!("job {name} is gone without having completed, and no other has taken its place yet");
+                Verdict::waiting(Code::NotReplaced, text)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// How the Jobs stand that are still there.
+    fn text(&self) -> String {
+        let verdict = evaluate::job::jobs(&self.target, self.demands.min, &self.jobs());
+        verdict.reason().map_or_else(|| "complete".to_owned(), |reason| reason.text.clone())
     }
 }

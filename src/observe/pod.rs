@@ -1,64 +1,117 @@
 //! A pod target over time: the pods as they are now, and whether their set has come to rest.
 
-use futures::stream::{self, LocalBoxStream, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use std::collections::BTreeSet;
 
-use super::{Demands, Shape, Step, Store, changed, due, rest, settled, shape, youngest};
+use futures::stream::{LocalBoxStream, StreamExt};
+use tokio::time::Instant;
+
+use super::{Absence, Absent, Demands, Leaving, Observer, Rest, Shape, Step, Store, Told};
+use super::{rest, shape, steps, vouched, youngest};
 use crate::evaluate;
 use crate::evaluate::count;
+use crate::evaluate::pod::{State, View, state};
 use crate::object::Pod;
 use crate::settle::Settling;
 use crate::target::Target;
-use crate::verdict::Verdict;
-use crate::watch::Update;
+use crate::verdict::{Code, Verdict};
+use crate::watch::{LookBy, Update};
 
-/// The steps of a pod target.
+/// The steps of a pod target; `look_by` asks for a look at its pods.
 pub fn pods(
     target: Target,
     demands: Demands,
     updates: LocalBoxStream<'static, Update<Pod>>,
+    look_by: LookBy,
 ) -> LocalBoxStream<'static, Step> {
-    let settling = Settling::new(rest(&target, &demands));
-    let pods = Pods { target, demands, store: Store::new(), settling, told: None };
-    stream::unfold((pods, updates), |(mut pods, mut updates)| async {
-        loop {
-            let due = pods.due();
-            let step = tokio::select! {
-                update = updates.next() => pods.store.take(update?),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => None,
-            };
-            let step = step.or_else(|| pods.judge());
-            if let Some(step) = step {
-                return Some((step, (pods, updates)));
-            }
-        }
+    steps(Pods {
+        settling: Settling::new(rest(&target, &demands)),
+        absence: Absence::new(&demands),
+        target,
+        demands,
+        updates,
+        look_by,
+        store: Store::new(),
+        leaving: Leaving::default(),
+        owed: 0,
+        seen: false,
+        told: Told::default(),
     })
-    .boxed_local()
 }
 
 struct Pods {
     target: Target,
     demands: Demands,
+    updates: LocalBoxStream<'static, Update<Pod>>,
+    look_by: LookBy,
     store: Store<Pod>,
     settling: Settling<Shape>,
-    told: Option<Verdict>,
+    leaving: Leaving,
+    /// how many pods were gone after they had failed, and no other has come since
+    owed: usize,
+    absence: Absence,
+    /// there was one at some time
+    seen: bool,
+    told: Told,
+}
+
+impl Observer for Pods {
+    async fn update(&mut self) -> Option<Step> {
+        match self.updates.next().await {
+            Some(update) => self.take(update),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn judge(&mut self) -> Vec<Step> {
+        if !self.store.looked() {
+            return Vec::new();
+        }
+        let pods = self.store.to_vec();
+        let sight = self.store.sight;
+        let view = View { own_uid: self.demands.own_uid.as_deref(), now: sight.now() };
+        self.seen |= !pods.is_empty();
+        let mut steps = self.leaving.note(&pods, view);
+        let shape = shape(&pods, view);
+        let members = count(shape.len(), "pod");
+        self.settling.saw(shape, youngest(&pods, view), view.now);
+        let verdict = match evaluate::pod::pods(&self.target, self.demands.min, view, &pods) {
+            Verdict::Ready if self.owed > 0 => {
+                let text = "a pod that has failed is gone, and no other has taken its place yet";
+                Verdict::waiting(Code::NotReplaced, text)
+            }
+            verdict => verdict,
+        };
+        let verdict = vouched(verdict, &Rest::of(&self.settling, format!("{members} ready")), &sight, &self.look_by);
+        // Those of a selector may come at any time.
+        let missing = self.target.selection.name.is_some() && !self.seen;
+        steps.extend(self.told.news(Some(verdict), sight.known()));
+        if self.absence.proved(missing, &sight, &self.look_by) {
+            steps.push(Step::Absent(Absent::Never));
+        }
+        steps
+    }
+
+    fn alarms(&self) -> [Option<Instant>; 3] {
+        [self.settling.due(), self.leaving.next, self.absence.due()]
+    }
 }
 
 impl Pods {
-    fn judge(&mut self) -> Option<Step> {
-        if !self.store.looked {
-            return None;
+    fn take(&mut self, update: Update<Pod>) -> Option<Step> {
+        let uids =
+            |pods: &Store<Pod>| pods.objects.values().map(|pod| pod.metadata.uid.clone()).collect::<BTreeSet<_>>();
+        let failed = |pods: &Store<Pod>| {
+            let failed = pods.objects.values().filter(|pod| state(pod, None) == State::Failed);
+            failed.map(|pod| pod.metadata.uid.clone()).collect::<BTreeSet<_>>()
+        };
+        if !self.demands.outlives_failure {
+            return self.store.take(update);
         }
-        let pods = self.store.to_vec();
-        let own_uid = self.demands.own_uid.as_deref();
-        let shape = shape(&pods, own_uid);
-        let members = count(shape.len(), "pod");
-        self.settling.saw(shape, youngest(&pods, own_uid), self.store.date);
-        let verdict = evaluate::pod::pods(&self.target, self.demands.min, own_uid, &pods);
-        changed(&mut self.told, settled(&self.settling, verdict, &members))
-    }
-
-    fn due(&self) -> Option<Instant> {
-        due(&self.settling, self.told.as_ref())
+        let (before, failed) = (uids(&self.store), failed(&self.store));
+        let step = self.store.take(update);
+        let after = uids(&self.store);
+        self.owed += failed.difference(&after).count();
+        self.owed = self.owed.saturating_sub(after.difference(&before).count());
+        step
     }
 }

@@ -9,13 +9,13 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Behind, BehindUpdates, Demands, Step, jobs, pods, services};
+use super::{Absent, Behind, BehindUpdates, Demands, Step, jobs, pods, services};
 use crate::compat;
 use crate::failure::{Class, Failure};
 use crate::object::{EndpointSlice, Job, Object, Pod, Service};
 use crate::target::Target;
-use crate::verdict::Verdict;
-use crate::watch::{Update, Way};
+use crate::verdict::{Code, Verdict};
+use crate::watch::{Listed, LookBy, NoWatch, Update, Way};
 
 /// When the last step of a script is over for sure.
 const END: Duration = Duration::from_mins(1);
@@ -29,7 +29,8 @@ fn target(line: &str) -> Target {
 }
 
 fn demands() -> Demands {
-    Demands { min: 1, settle: Duration::from_secs(2), own_uid: Some("itself".to_owned()) }
+    let (settle, absence) = (Duration::from_secs(2), Duration::from_secs(2));
+    Demands { min: 1, settle, absence, outlives_failure: false, own_uid: Some("itself".to_owned()) }
 }
 
 fn read<T: Object>(object: Value) -> T {
@@ -45,7 +46,8 @@ fn deleted<T: Object>(object: Value) -> Update<T> {
 }
 
 fn listed<T: Object, const N: usize>(objects: [Value; N]) -> Update<T> {
-    Update::Listed(objects.map(read).into(), Timestamp::from_second(DATE).expect("a time"))
+    let date = Timestamp::from_second(DATE).expect("a time");
+    Update::Listed(Listed { objects: objects.map(read).into(), date, asked: Instant::now() })
 }
 
 fn failed<T>() -> Update<T> {
@@ -56,12 +58,27 @@ fn failure() -> Failure {
     Failure { class: Class::Transient, text: "no answer".to_owned(), retry_after: None }
 }
 
-/// The updates, each at its millisecond; then silence.
+/// The updates, each at its millisecond; then silence. A watch is open from the first list on.
 fn script<T: 'static, const N: usize>(updates: [(u64, Update<T>); N]) -> LocalBoxStream<'static, Update<T>> {
+    let mut listed = false;
+    let watched = updates.into_iter().flat_map(move |(at, update)| {
+        let opens = !listed && matches!(update, Update::Listed(_));
+        listed |= opens;
+        [Some((at, update)), opens.then_some((at, Update::Live))].into_iter().flatten()
+    });
+    blind_script(watched)
+}
+
+/// The same without a watch, but for the one that the updates speak of.
+fn blind_script<T: 'static>(updates: impl IntoIterator<Item = (u64, Update<T>)>) -> LocalBoxStream<'static, Update<T>> {
     let start = Instant::now();
+    let updates: Vec<_> = updates.into_iter().collect();
     let timed = stream::iter(updates).then(move |(at, update)| async move {
         sleep_until(start + Duration::from_millis(at)).await;
-        update
+        match update {
+            Update::Listed(listed) => Update::Listed(Listed { asked: Instant::now(), ..listed }),
+            update => update,
+        }
     });
     timed.chain(stream::pending()).boxed_local()
 }
@@ -71,6 +88,9 @@ async fn told(mut steps: LocalBoxStream<'static, Step>) -> Vec<String> {
     let start = Instant::now();
     let mut told = Vec::new();
     while let Ok(step) = timeout_at(start + END, steps.next()).await {
+        if matches!(step, Some(Step::Known(_))) {
+            continue;
+        }
         let text = step.as_ref().map_or("end".to_owned(), text);
         told.push(format!("{} {text}", start.elapsed().as_millis()));
         if step.is_none() {
@@ -87,7 +107,10 @@ fn text(step: &Step) -> String {
         Step::Verdict(Verdict::Failed(reason)) => format!("failed {}", reason.code),
         Step::Trouble(failure) => format!("trouble: {}", failure.text),
         Step::Recovered => "recovered".to_owned(),
-        Step::Subjects(uids) => format!("subjects {}", uids.join(" ")),
+        Step::Mark(uids) => format!("mark {}", uids.join(" ")),
+        Step::Absent(Absent::Never) => "absent".to_owned(),
+        Step::Absent(Absent::Vanished(uids)) => format!("vanished {}", uids.join(" ")),
+        Step::Remark(text) => format!("remark: {text}"),
         Step::Way(way, _) => format!("{way:?}"),
         other => format!("{other:?}"),
     }
@@ -110,7 +133,7 @@ fn unready(name: &str) -> Value {
 }
 
 async fn pods_told<const N: usize>(line: &str, updates: [(u64, Update<Pod>); N]) -> Vec<String> {
-    told(pods(target(line), demands(), script(updates))).await
+    told(pods(target(line), demands(), script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,14 +158,13 @@ async fn growing_stateful_set_is_not_let_go_at_one_of_three() {
     assert_eq!(pods_told("pod -lapp=db", updates).await, expected);
 }
 
+/// The readiness time is taken by the node's clock, which may be behind: only a minute more than the rest is sure.
 #[tokio::test(start_paused = true)]
-async fn pods_that_have_been_ready_for_long_need_no_rest() {
+async fn n8_only_pods_that_have_been_ready_for_much_longer_need_no_rest() {
     let at = |second| pod("db-0", "Running", "True", second);
-    // Both clocks are whole seconds: of two that differ by 3, one may be 2.001 s before the other.
-    for (second, expected) in [(DATE - 3, vec!["0 ready"]), (DATE - 2, vec!["0 waiting Settling", "1000 ready"])] {
-        assert_eq!(pods_told("pod -lapp=db", [(0, listed([at(second)]))]).await, expected, "{second}");
-    }
-    for second in [DATE - 1, DATE, DATE + 5] {
+    // Both clocks are whole seconds: of two that differ by 63, one may be 62.001 s before the other.
+    assert_eq!(pods_told("pod -lapp=db", [(0, listed([at(DATE - 63)]))]).await, ["0 ready"]);
+    for second in [DATE - 62, DATE - 3, DATE, DATE + 5] {
         let told = pods_told("pod -lapp=db", [(0, listed([at(second)]))]).await;
         assert_eq!(told, ["0 waiting Settling", "2000 ready"], "{second}");
     }
@@ -150,8 +172,9 @@ async fn pods_that_have_been_ready_for_long_need_no_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn rest_is_told_with_its_length() {
-    let step = pods(target("pod -lapp=db"), demands(), script([(0, listed([ready("db-0")]))])).next().await;
-    let expected = Verdict::waiting("Settling", "1 pod ready, waiting until that has been so for 2s");
+    let step = pods(target("pod -lapp=db"), demands(), script([(0, listed([ready("db-0")]))]), LookBy::default());
+    let step = step.filter(|step| std::future::ready(matches!(step, Step::Verdict(_)))).next().await;
+    let expected = Verdict::waiting(Code::Settling, "1 pod ready, waiting until that has been so for 2s");
     assert_eq!(step, Some(Step::Verdict(expected)));
 }
 
@@ -237,7 +260,7 @@ async fn trouble_its_end_and_ways_are_passed_on() {
         (200, Update::Recovered),
         (200, listed([ready("db-0")])),
         (300, failed()),
-        (400, Update::Way(Way::List)),
+        (400, Update::Way(Way::List(NoWatch::Forbidden))),
     ];
     let expected = [
         "0 trouble: no answer",
@@ -245,12 +268,183 @@ async fn trouble_its_end_and_ways_are_passed_on() {
         "200 recovered",
         "200 ready",
         "300 trouble: no answer",
-        "400 List",
+        "300 waiting NotSeen",
+        "400 List(Forbidden)",
     ];
     assert_eq!(pods_told("pod db-0", updates).await, expected);
-    let updates = [(0, failed()), (200, Update::Recovered), (300, Update::Way(Way::Get)), (400, listed([]))];
-    let expected = ["0 trouble: no answer", "200 recovered", "300 Get", "400 waiting NotFound"];
+    let updates =
+        [(0, failed()), (200, Update::Recovered), (300, Update::Way(Way::Get(NoWatch::Forbidden))), (400, listed([]))];
+    let expected =
+        ["0 trouble: no answer", "200 recovered", "300 Get(Forbidden)", "400 waiting NotFound", "2400 absent"];
     assert_eq!(jobs_told("job migrate", updates).await, expected);
+}
+
+/// With `list` alone; the second list comes when the rest is over.
+async fn polled_pods_told(line: &str, updates: impl IntoIterator<Item = (u64, Update<Pod>)>) -> Vec<String> {
+    told(pods(target(line), demands(), blind_script(updates), LookBy::default())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_rest_that_nobody_saw_is_no_rest() {
+    let grown = [(0, listed([ready("db-0")])), (5_000, listed([ready("db-0"), unready("db-1")]))];
+    assert_eq!(polled_pods_told("pod -lapp=db", grown).await, ["0 waiting Settling", "5000 waiting PodsNotReady"]);
+    let same = [(0, listed([ready("db-0")])), (1_999, listed([ready("db-0")])), (2_500, listed([ready("db-0")]))];
+    assert_eq!(polled_pods_told("pod -lapp=db", same).await, ["0 waiting Settling", "2500 ready"]);
+    assert_eq!(polled_pods_told("pod -lapp=db", [(0, listed([ready("db-0")]))]).await, ["0 waiting Settling"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_rest_ends_by_a_look_that_is_asked_for_at_its_end() {
+    let look_by = LookBy::default();
+    let steps = pods(target("pod -lapp=db"), demands(), blind_script([(0, listed([ready("db-0")]))]), look_by.clone());
+    let start = Instant::now();
+    told(steps.take_until(sleep_until(start + Duration::from_secs(1))).boxed_local()).await;
+    assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
+}
+
+/// A flap between two looks leaves its time behind.
+#[tokio::test(start_paused = true)]
+async fn n1_pod_that_was_ready_since_another_time_begins_the_rest_anew() {
+    let since = |second| listed([pod("db-0", "Running", "True", second)]);
+    let told = polled_pods_told("pod -lapp=db", [(0, since(DATE)), (2_000, since(DATE + 1)), (4_000, since(DATE + 1))]);
+    assert_eq!(told.await, ["0 waiting Settling", "4000 ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_rest_without_answers_does_not_count() {
+    let updates = [
+        (0, listed([ready("db-0")])),
+        (0, Update::Live),
+        (100, Update::Blind),
+        (100, failed()),
+        (9_000, failed()),
+        (9_500, Update::Recovered),
+        (9_500, listed([ready("db-0")])),
+    ];
+    let expected = [
+        "0 waiting Settling",
+        "100 trouble: no answer",
+        "100 waiting NotSeen",
+        "9000 trouble: no answer",
+        "9500 recovered",
+        "9500 ready",
+    ];
+    assert_eq!(polled_pods_told("pod -lapp=db", updates).await, expected);
+}
+
+/// What has happened meanwhile comes somewhat after a watch was resumed.
+#[tokio::test(start_paused = true)]
+async fn n1_watch_that_was_resumed_counts_once_it_has_caught_up() {
+    let updates = |last| {
+        [(0, listed([ready("db-0")])), (0, Update::Live), (1_000, Update::Blind), (2_500, last), (2_600, Update::Live)]
+    };
+    let same = polled_pods_told("pod -lapp=db", updates(applied(ready("db-0")))).await;
+    assert_eq!(same, ["0 waiting Settling", "2600 ready"]);
+    let grown = polled_pods_told("pod -lapp=db", updates(applied(unready("db-1")))).await;
+    assert_eq!(grown, ["0 waiting Settling", "2500 waiting PodsNotReady"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_ready_that_cannot_be_looked_at_is_taken_back() {
+    let updates = [(0, listed([ready("db-0")])), (500, failed()), (900, Update::Recovered), (1_400, Update::Live)];
+    let expected = ["0 ready", "500 trouble: no answer", "500 waiting NotSeen", "900 recovered", "1400 ready"];
+    assert_eq!(pods_told("pod db-0", updates).await, expected);
+}
+
+/// The clock stands still unless somebody sleeps: a loop that spins would never end.
+#[tokio::test(start_paused = true)]
+async fn n1_no_loop_spins_while_the_pods_of_a_second_service_are_not_seen() {
+    let updates = [(0, listed([selecting("db", "db")])), (1_000, applied(selecting("cache", "cache")))];
+    let behind = |app: &str| match app {
+        "db" => pods_behind([(0, listed([ready("db-0")]))]),
+        _ => pods_behind([]),
+    };
+    let told = services_told("service -n shop", updates, behind).await;
+    assert_eq!(told, ["0 waiting Settling", "1000 waiting NotLookedYet"], "and what is said is what holds now");
+}
+
+/// A StatefulSet's pod that is asked to go within so many seconds of the last list.
+fn leaving(name: &str, kind: &str, within: i64) -> Value {
+    let mut pod = pod(name, "Running", "True", DATE - 1_000);
+    pod["metadata"]["deletionTimestamp"] = Timestamp::from_second(DATE + within).expect("a time").to_string().into();
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": kind, "name": "db", "uid": "set", "controller": true}]);
+    pod
+}
+
+fn old(name: &str) -> Value {
+    pod(name, "Running", "True", DATE - 1_000)
+}
+
+#[tokio::test(start_paused = true)]
+async fn n8_set_is_held_by_a_pod_whose_replacement_cannot_exist_yet() {
+    for kind in ["StatefulSet", "DaemonSet"] {
+        let updates = [
+            (0, listed([old("db-0"), old("db-1"), leaving("db-2", kind, 30)])),
+            (5_000, deleted(leaving("db-2", kind, 30))),
+            (5_100, applied(unready("db-2"))),
+            (8_000, applied(ready("db-2"))),
+        ];
+        let expected = [
+            "0 waiting BeingReplaced",
+            "5000 waiting Settling",
+            "5100 waiting PodsNotReady",
+            "8000 waiting Settling",
+            "10000 ready",
+        ];
+        assert_eq!(pods_told("pod -lapp=db", updates).await, expected, "{kind}");
+    }
+    let updates = [(0, listed([old("db-0"), leaving("db-1", "ReplicaSet", 30)]))];
+    assert_eq!(pods_told("pod -lapp=db", updates).await, ["0 ready"], "it has its replacement already");
+    let updates = [(0, listed([old("db-0"), leaving("db-1", "StatefulSet", 30)]))];
+    assert_eq!(pods_told("pod-wr -lapp=db", updates).await, ["0 ready"], "one is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n8_pod_of_a_dead_node_holds_its_set_for_a_minute_after_its_grace() {
+    let updates = || [(0, listed([old("db-0"), leaving("db-1", "StatefulSet", -30)]))];
+    let remark = "remark: pod db-1 should have been gone a minute ago, its node may be dead: it is not waited for";
+    let expected = [
+        "0 waiting BeingReplaced".to_owned(),
+        format!("30000 {remark}"),
+        "30000 waiting Settling".to_owned(),
+        "32000 ready".to_owned(),
+    ];
+    assert_eq!(pods_told("pod -lapp=db", updates()).await, expected);
+    // However long its pods have been ready: one that was given up may come back as another one.
+    let late = [(0, listed([old("db-0"), leaving("db-1", "StatefulSet", -61)]))];
+    let expected = [format!("0 {remark}"), "0 waiting Settling".to_owned(), "2000 ready".to_owned()];
+    assert_eq!(pods_told("pod -lapp=db", late).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n8_service_is_held_by_a_pod_behind_it_that_will_be_replaced() {
+    let behind = |_: &str| {
+        pods_behind([
+            (0, listed([old("db-0"), leaving("db-1", "StatefulSet", 30)])),
+            (4_000, deleted(leaving("db-1", "StatefulSet", 30))),
+        ])
+    };
+    let updates = || [(0, listed([selecting("db", "db")]))];
+    let expected = ["0 waiting BeingReplaced", "4000 waiting Settling", "6000 ready"];
+    assert_eq!(services_told("service db", updates(), behind).await, expected);
+    assert_eq!(services_told("service-wr db", updates(), behind).await, ["0 ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_named_target_is_absent_once_good_looks_have_lacked_it_for_2_s() {
+    let told = pods_told("pod db-0", [(0, listed([]))]).await;
+    assert_eq!(told, ["0 waiting NotFound", "2000 absent"]);
+    let polled = polled_pods_told("pod db-0", [(0, listed([])), (1_000, listed([])), (6_000, listed([]))]).await;
+    assert_eq!(polled, ["0 waiting NotFound", "6000 absent"]);
+    let blind = polled_pods_told("pod db-0", [(0, listed([])), (1_000, failed())]).await;
+    assert_eq!(blind, ["0 waiting NotFound", "1000 trouble: no answer"]);
+    let seen = pods_told("pod db-0", [(0, listed([ready("db-0")])), (100, deleted(ready("db-0")))]).await;
+    assert_eq!(seen, ["0 ready", "100 waiting NotFound"], "one that was seen is waited for");
+    assert_eq!(pods_told("pod -lapp=db", [(0, listed([]))]).await, ["0 waiting NotFound"]);
+    let never = |_: &str| panic!("there is no Service");
+    let service = services_told("service db", [(0, listed([]))], never).await;
+    assert_eq!(service, ["0 waiting NotFound", "2000 absent"]);
 }
 
 fn job(uid: &str, condition: Option<&str>) -> Value {
@@ -265,14 +459,14 @@ fn named_job(name: &str, uid: &str, condition: Option<&str>) -> Value {
 }
 
 async fn jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Job>); N]) -> Vec<String> {
-    told(jobs(target(line), 1, script(updates))).await
+    told(jobs(target(line), demands(), script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn ready_job_is_ready_for_good() {
     let complete = || job("1", Some("Complete"));
     let updates = [(0, listed([job("1", None)])), (100, applied(complete())), (200, deleted(complete()))];
-    let expected = ["0 waiting Running", "100 subjects 1", "100 ready", "100 end"];
+    let expected = ["0 waiting Running", "100 mark 1", "100 ready", "100 end"];
     assert_eq!(jobs_told("job migrate", updates).await, expected);
 }
 
@@ -280,11 +474,11 @@ async fn ready_job_is_ready_for_good() {
 async fn deletion_is_decided_by_the_object_that_it_carries() {
     let last = |condition| [(0, listed([job("1", None)])), (100, deleted(job("1", condition)))];
     let told = jobs_told("job migrate", last(Some("Complete"))).await;
-    assert_eq!(told, ["0 waiting Running", "100 subjects 1", "100 ready", "100 end"]);
+    assert_eq!(told, ["0 waiting Running", "100 mark 1", "100 ready", "100 end"]);
     let told = jobs_told("job migrate", last(Some("Failed"))).await;
     assert_eq!(told, ["0 waiting Running", "100 failed Because"], "until there is another one");
     let told = jobs_told("job-we migrate", last(Some("Failed"))).await;
-    assert_eq!(told, ["0 waiting Running", "100 subjects 1", "100 ready", "100 end"]);
+    assert_eq!(told, ["0 waiting Running", "100 ready", "100 end"], "an end that leaves no mark");
     let told = jobs_told("job migrate", last(None)).await;
     assert_eq!(told, ["0 waiting Running", "100 waiting NotFound"]);
 }
@@ -297,25 +491,27 @@ async fn job_created_again_is_another_one() {
         (200, applied(job("2", None))),
         (300, applied(job("2", Some("Complete")))),
     ];
-    let expected = ["0 failed Because", "200 waiting Running", "300 subjects 2", "300 ready", "300 end"];
+    let expected = ["0 failed Because", "200 waiting Running", "300 mark 2", "300 ready", "300 end"];
     assert_eq!(jobs_told("job migrate", updates).await, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn job_missing_after_a_gap_is_told_with_what_was_seen_last() {
     let updates = [(0, listed([job("1", None)])), (100, listed([])), (200, listed([job("2", Some("Complete"))]))];
-    let steps = jobs(target("job migrate"), 1, script(updates)).take_until(sleep_until(Instant::now() + END));
-    let steps: Vec<Step> = steps.collect().await;
+    let steps = jobs(target("job migrate"), demands(), script(updates), LookBy::default())
+        .take_until(sleep_until(Instant::now() + END));
+    let steps: Vec<Step> = steps.filter(|step| std::future::ready(!matches!(step, Step::Known(_)))).collect().await;
     let Some(Step::Verdict(Verdict::Waiting(reason))) = steps.get(1) else { panic!("{steps:?}") };
     let last_seen = "the Job is running, 1 pod active, 0 succeeded, 0 failed";
     assert_eq!(reason.text, format!("job migrate does not exist any more; last seen: {last_seen}"));
-    assert_eq!(steps[2..], [Step::Subjects(vec!["2".to_owned()]), Step::Verdict(Verdict::Ready)]);
+    assert_eq!(steps[2..], [Step::Mark(vec!["2".to_owned()]), Step::Verdict(Verdict::Ready)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn job_that_was_never_seen_is_not_missing_any_more() {
     let updates = [(0, listed([])), (100, listed([]))];
-    assert_eq!(jobs_told("job migrate", updates).await, ["0 waiting NotFound"], "and the words do not change");
+    let told = jobs_told("job migrate", updates).await;
+    assert_eq!(told, ["0 waiting NotFound", "2000 absent"], "and the words do not change");
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,11 +520,203 @@ async fn jobs_of_a_selector_are_judged_with_the_one_that_is_deleted() {
     let b = |condition| named_job("b", "2", condition);
     let updates =
         [(0, listed([a(None), b(None)])), (100, deleted(a(Some("Complete")))), (200, applied(b(Some("Complete"))))];
-    let expected = ["0 waiting Running", "100 waiting Running", "200 subjects 2", "200 ready", "200 end"];
+    // The end of the one that is gone is kept.
+    let expected =
+        ["0 waiting Running", "100 waiting Running", "200 waiting Settling", "2200 mark 2 1", "2200 ready", "2200 end"];
     assert_eq!(jobs_told("job -n shop", updates).await, expected);
     let updates = [(0, listed([a(None), b(Some("Complete"))])), (100, deleted(a(Some("Complete"))))];
-    let expected = ["0 waiting Running", "100 subjects 1 2", "100 ready", "100 end"];
+    let expected = ["0 waiting Running", "100 waiting Settling", "2100 mark 2 1", "2100 ready", "2100 end"];
     assert_eq!(jobs_told("job -n shop", updates).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n3_job_that_vanished_unseen_is_not_one_that_was_deleted() {
+    let gap = [(0, listed([job("1", None)])), (100, listed([])), (200, listed([]))];
+    assert_eq!(jobs_told("job migrate", gap).await, ["0 waiting Running", "100 waiting NotFound", "2100 vanished 1"]);
+    let deleted = [(0, listed([job("1", None)])), (100, deleted(job("1", None)))];
+    assert_eq!(jobs_told("job migrate", deleted).await, ["0 waiting Running", "100 waiting NotFound"]);
+    let back = [(0, listed([job("1", None)])), (100, listed([])), (900, applied(job("2", None)))];
+    let expected = ["0 waiting Running", "100 waiting NotFound", "900 waiting Running"];
+    assert_eq!(jobs_told("job migrate", back).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_selector_of_jobs_waits_for_those_that_come_a_moment_later() {
+    let a = |condition| named_job("a", "1", condition);
+    let b = |condition| named_job("b", "2", condition);
+    let updates = [
+        (0, listed([a(Some("Complete"))])),
+        (1_500, applied(b(None))),
+        (1_600, deleted(a(Some("Complete")))),
+        (5_000, applied(b(Some("Complete")))),
+    ];
+    let expected = [
+        "0 waiting Settling",
+        "1500 waiting Running",
+        "5000 waiting Settling",
+        "7000 mark 2 1",
+        "7000 ready",
+        "7000 end",
+    ];
+    for line in ["job -lrelease=r9", "job-wr -lrelease=r9"] {
+        assert_eq!(jobs_told(line, updates.clone()).await, expected, "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_jobs_that_finished_long_ago_need_no_rest() {
+    let at = |second: i64| {
+        let mut job = named_job("a", "1", Some("Complete"));
+        let time = Timestamp::from_second(second).expect("a time").to_string();
+        job["status"]["conditions"][0]["lastTransitionTime"] = time.into();
+        job
+    };
+    assert_eq!(jobs_told("job -lapp=x", [(0, listed([at(DATE - 63)]))]).await[1..], ["0 ready", "0 end"]);
+    let told = jobs_told("job -lapp=x", [(0, listed([at(DATE - 62)]))]).await;
+    assert_eq!(told, ["0 waiting Settling", "2000 mark 1", "2000 ready", "2000 end"]);
+    let never = jobs_told("job -lapp=x", [(0, listed([named_job("a", "1", Some("Complete"))]))]).await;
+    assert_eq!(never[0], "0 waiting Settling", "one that does not say when may be young");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_min_counts_jobs_too_and_those_that_are_gone() {
+    let complete = |name: &str, uid: &str| named_job(name, uid, Some("Complete"));
+    let updates =
+        [(0, listed([complete("a", "1")])), (4_000, deleted(complete("a", "1"))), (6_000, applied(complete("b", "2")))];
+    let two = Demands { min: 2, ..demands() };
+    let told = told(jobs(target("job -lapp=x"), two, script(updates), LookBy::default())).await;
+    assert_eq!(told[..2], ["0 waiting TooFew", "6000 waiting Settling"]);
+    assert_eq!(told[3..], ["8000 ready", "8000 end"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_rest_of_jobs_counts_only_as_far_as_it_was_seen() {
+    let complete = || named_job("a", "1", Some("Complete"));
+    let updates = [(0, listed([complete()])), (5_000, listed([complete(), named_job("b", "2", None)]))];
+    let steps = jobs(target("job -lapp=x"), demands(), blind_script(updates), LookBy::default());
+    assert_eq!(told(steps).await, ["0 waiting Settling", "5000 waiting Running"]);
+}
+
+async fn outliving_jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Job>); N]) -> Vec<String> {
+    let demands = Demands { outlives_failure: true, ..demands() };
+    told(jobs(target(line), demands, script(updates), LookBy::default())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_failed_job_is_waited_for_until_another_takes_its_place() {
+    let failed = || job("1", Some("Failed"));
+    let updates = [
+        (0, listed([failed()])),
+        (100, deleted(failed())),
+        (5_000, applied(job("2", None))),
+        (6_000, applied(job("2", Some("Complete")))),
+    ];
+    let expected =
+        ["0 failed Because", "100 waiting NotFound", "5000 waiting Running", "6000 mark 2", "6000 ready", "6000 end"];
+    assert_eq!(outliving_jobs_told("job migrate", updates).await, expected, "and it is never absent");
+    let gap = [(0, listed([failed()])), (100, listed([]))];
+    assert_eq!(outliving_jobs_told("job migrate", gap).await, ["0 failed Because", "100 waiting NotFound"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_selector_whose_failed_job_is_gone_needs_another_one() {
+    let failed = || named_job("a", "1", Some("Failed"));
+    let done = |name: &str, uid: &str| named_job(name, uid, Some("Complete"));
+    let updates = [(0, listed([failed(), done("b", "2")])), (100, deleted(failed())), (9_000, applied(done("c", "3")))];
+    let expected = [
+        "0 failed Because",
+        "100 waiting NotReplaced",
+        "9000 waiting Settling",
+        "11000 mark 2 3",
+        "11000 ready",
+        "11000 end",
+    ];
+    assert_eq!(outliving_jobs_told("job -lapp=x", updates).await, expected);
+}
+
+/// One of the last release is none of this target: neither its end nor its going says anything.
+#[tokio::test(start_paused = true)]
+async fn n3_stale_job_that_vanished_is_nothing_to_be_proved() {
+    let of = |release: &str, condition| {
+        let mut job = job("1", condition);
+        job["metadata"]["labels"] = json!({"release": release});
+        job
+    };
+    let updates = [(0, listed([of("r8", Some("Complete"))])), (1_000, listed([]))];
+    let told = jobs_told("job migrate -lrelease=r9", updates).await;
+    assert_eq!(told, ["0 waiting Stale", "1000 waiting NotFound", "3000 absent"], "it was never seen");
+    let updates = [(0, listed([of("r9", None)])), (1_000, listed([]))];
+    let told = jobs_told("job migrate -lrelease=r9", updates).await;
+    assert_eq!(told, ["0 waiting Running", "1000 waiting NotFound", "3000 vanished 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n3_several_jobs_that_vanished_have_all_to_be_proved() {
+    let running = |name: &str, uid: &str| named_job(name, uid, None);
+    let updates = [
+        (0, listed([running("a", "1"), running("b", "2")])),
+        (1_000, listed([running("b", "2")])),
+        (2_000, listed([])),
+    ];
+    let told = jobs_told("job -lapp=x", updates).await;
+    assert_eq!(told, ["0 waiting Running", "1000 waiting Running", "2000 waiting NotFound", "4000 vanished 1 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n9_job_of_a_selector_that_is_gone_undecided_needs_another_one() {
+    let a = || named_job("a", "1", None);
+    let b = || named_job("b", "2", Some("Complete"));
+    for gone in [deleted(a()), listed([b()])] {
+        let updates = [(0, listed([a(), b()])), (1_000, gone), (9_000, applied(named_job("a", "3", Some("Complete"))))];
+        let expected = [
+            "0 waiting Running",
+            "1000 waiting NotReplaced",
+            "9000 waiting Settling",
+            "11000 mark 3 2",
+            "11000 ready",
+            "11000 end",
+        ];
+        let told = jobs_told("job -lapp=x", updates).await;
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        assert_eq!([&told[..3], &told[4..]].concat(), [&expected[..3], &expected[4..]].concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_each_job_that_is_gone_needs_one_in_its_place() {
+    let failed = |name: &str, uid: &str| named_job(name, uid, Some("Failed"));
+    let updates = [
+        (0, listed([failed("a", "1"), failed("b", "2")])),
+        (1_000, deleted(failed("a", "1"))),
+        (1_001, deleted(failed("b", "2"))),
+        (2_000, applied(named_job("c", "3", Some("Complete")))),
+        (6_000, applied(named_job("d", "4", Some("Complete")))),
+    ];
+    let told = outliving_jobs_told("job -lapp=x", updates).await;
+    assert_eq!(
+        told[..4],
+        ["0 failed Because", "1001 waiting NotFound", "2000 waiting NotReplaced", "6000 waiting Settling"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_failed_pod_of_a_selector_that_is_gone_needs_another_one() {
+    let failed = || pod("db-1", "Failed", "False", DATE);
+    let updates =
+        || [(0, listed([old("db-0"), failed()])), (1_000, deleted(failed())), (5_000, applied(ready("db-2")))];
+    let demands = Demands { outlives_failure: true, ..demands() };
+    let outliving = told(pods(target("pod -lapp=db"), demands, script(updates()), LookBy::default())).await;
+    let expected = ["0 failed PodFailed", "1000 waiting NotReplaced", "5000 waiting Settling", "7000 ready"];
+    assert_eq!(outliving, expected);
+}
+
+/// First `FailureTarget`, then `Failed` with another count.
+#[tokio::test(start_paused = true)]
+async fn n13_failure_is_told_once() {
+    let mut later = job("1", Some("Failed"));
+    later["status"]["failed"] = 1.into();
+    let updates = [(0, listed([job("1", Some("FailureTarget"))])), (100, applied(later))];
+    assert_eq!(outliving_jobs_told("job migrate", updates).await, ["0 failed Because"]);
 }
 
 fn service(name: &str, spec: Value) -> Value {
@@ -356,7 +744,7 @@ async fn services_told<const N: usize>(
         }
         Behind::Slices { service, .. } => behind(service),
     };
-    told(services(target(line), demands(), script(updates), Box::new(open))).await
+    told(services(target(line), demands(), script(updates), Box::new(open), LookBy::default())).await
 }
 
 fn pods_behind<const N: usize>(updates: [(u64, Update<Pod>); N]) -> BehindUpdates {
@@ -444,9 +832,27 @@ async fn service_with_another_selector_has_other_pods() {
         "old" => pods_behind([(0, listed([unready("old-0")])), (1_500, failed())]),
         _ => pods_behind([(0, listed([pod("new-0", "Running", "True", DATE - 100)])), (2_500, failed())]),
     };
-    let expected = ["0 waiting PodsNotReady", "1000 waiting Settling", "2000 waiting NotFound"];
+    let expected =
+        ["0 waiting PodsNotReady", "1000 waiting NotLookedYet", "1000 waiting Settling", "2000 waiting NotFound"];
     let told = services_told("service db", updates, behind).await;
     assert_eq!(told, expected, "and streams that are not of use any more are not heard");
+}
+
+/// `get services` without `watch`, and every right on pods, or the other way round.
+#[tokio::test(start_paused = true)]
+async fn n1_service_of_which_one_half_is_polled_comes_to_rest() {
+    let services_updates = || [(0, listed([selecting("db", "db")])), (2_000, listed([selecting("db", "db")]))];
+    let open = |_: &Behind| pods_behind([(0, listed([ready("db-0")]))]);
+    let polled =
+        services(target("service db"), demands(), blind_script(services_updates()), Box::new(open), LookBy::default());
+    assert_eq!(told(polled).await, ["0 waiting Settling", "2000 ready"]);
+    let behind = |_: &Behind| {
+        let pods: [(u64, Update<Pod>); 2] = [(0, listed([ready("db-0")])), (2_000, listed([ready("db-0")]))];
+        BehindUpdates::Pods(blind_script(pods))
+    };
+    let updates = script([(0, listed([selecting("db", "db")]))]);
+    let watched = services(target("service db"), demands(), updates, Box::new(behind), LookBy::default());
+    assert_eq!(told(watched).await, ["0 waiting Settling", "2000 ready"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,7 +861,8 @@ async fn outage_of_a_service_is_over_when_none_of_its_streams_fails() {
         (0, listed([selecting("db", "db")])),
         (100, failed()),
         (300, Update::Recovered),
-        (900, Update::Way(Way::List)),
+        (300, Update::Live),
+        (900, Update::Way(Way::List(NoWatch::Forbidden))),
     ];
     let behind = |_: &str| {
         pods_behind([
@@ -463,6 +870,7 @@ async fn outage_of_a_service_is_over_when_none_of_its_streams_fails() {
             (200, failed()),
             (400, failed()),
             (500, Update::Recovered),
+            (500, Update::Live),
             (600, failed()),
             (700, listed([unready("db-0")])),
         ])
@@ -475,7 +883,7 @@ async fn outage_of_a_service_is_over_when_none_of_its_streams_fails() {
         "500 recovered",
         "600 trouble: no answer",
         "700 recovered",
-        "900 List",
+        "900 List(Forbidden)",
     ];
     assert_eq!(services_told("service db", updates, behind).await, expected);
 }

@@ -1,20 +1,22 @@
 //! A Service target over time: a stream of its own for what is behind each Service, and one outage for all of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use futures::stream::{self, LocalBoxStream, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use futures::stream::{LocalBoxStream, StreamExt};
+use tokio::time::Instant;
 
-use super::{Demands, Shape, Step, Store, changed, due, rest, settled, shape};
+use super::{Absence, Absent, Demands, Leaving, Observer, Rest, Shape, Sight, Step, Store, Told};
+use super::{rest, shape, steps, vouched};
 use crate::evaluate;
 use crate::evaluate::count;
-use crate::evaluate::pod::{ready_since, state};
+use crate::evaluate::pod::{State, View, ready_since};
 use crate::evaluate::service::Backing;
 use crate::object::{EndpointSlice, Pod, Service};
 use crate::settle::Settling;
 use crate::target::Target;
-use crate::verdict::Verdict;
-use crate::watch::Update;
+use crate::verdict::{Code, Verdict};
+use crate::watch::{LookBy, Update};
 
 /// What is asked behind a Service.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,52 +38,50 @@ pub enum BehindUpdates {
 /// Opens the stream for what is behind a Service.
 type Open = Box<dyn Fn(&Behind) -> BehindUpdates>;
 
-/// The steps of a Service target; `open` is called for every Service that has something behind it.
+/// The steps of a Service target; `open` is called for every Service that has something behind it, `look_by` asks for a
+/// look at all of it.
 pub fn services(
     target: Target,
     demands: Demands,
     updates: LocalBoxStream<'static, Update<Service>>,
     open: Open,
+    look_by: LookBy,
 ) -> LocalBoxStream<'static, Step> {
-    let services = Services {
+    steps(Services {
         settling: Settling::new(rest(&target, &demands)),
+        absence: Absence::new(&demands),
         target,
         demands,
+        updates,
+        look_by,
         store: Store::new(),
         backings: BTreeMap::new(),
         open,
+        leaving: Leaving::default(),
         troubled: false,
-        told: None,
-    };
-    let observer = (services, updates, VecDeque::new());
-    stream::unfold(observer, |(mut services, mut updates, mut steps)| async {
-        while steps.is_empty() {
-            let due = services.due();
-            let step = tokio::select! {
-                update = updates.next() => services.take(update?),
-                step = services.next_behind() => step,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => None,
-            };
-            steps.extend(services.advance(step));
-        }
-        let step = steps.pop_front()?;
-        Some((step, (services, updates, steps)))
+        seen: false,
+        told: Told::default(),
     })
-    .boxed_local()
 }
 
 struct Services {
     target: Target,
     demands: Demands,
+    updates: LocalBoxStream<'static, Update<Service>>,
+    look_by: LookBy,
     store: Store<Service>,
     /// by the Service's uid
     backings: BTreeMap<String, Watched>,
     open: Open,
     /// by the uids of the Services, where a selector may come to match more of them, and the pods behind
     settling: Settling<(Vec<String>, Shape)>,
+    leaving: Leaving,
+    absence: Absence,
     /// an outage has been told and not yet its end
     troubled: bool,
-    told: Option<Verdict>,
+    /// there was one at some time
+    seen: bool,
+    told: Told,
 }
 
 struct Watched {
@@ -92,6 +92,69 @@ struct Watched {
 enum Source {
     Pods(Store<Pod>, LocalBoxStream<'static, Update<Pod>>),
     Slices(Store<EndpointSlice>, LocalBoxStream<'static, Update<EndpointSlice>>),
+}
+
+impl Observer for Services {
+    async fn update(&mut self) -> Option<Step> {
+        let behind = next_behind(&mut self.backings);
+        let step = tokio::select! {
+            Some(update) = self.updates.next() => Ok(update),
+            step = behind => Err(step),
+        };
+        match step {
+            Ok(update) => self.take(update),
+            Err(step) => step,
+        }
+        // A target has one outage, whichever of its streams it is that fails.
+        .filter(|step| *step != Step::Recovered)
+    }
+
+    fn judge(&mut self) -> Vec<Step> {
+        let sight = self.sight();
+        let over = self.troubled && !sight.failing;
+        self.troubled = sight.failing;
+        let mut steps: Vec<Step> = over.then_some(Step::Recovered).into_iter().collect();
+        if !self.store.looked() {
+            return steps;
+        }
+        let services = self.store.to_vec();
+        self.seen |= !services.is_empty();
+        let verdict = match self.backings() {
+            Some(backings) => {
+                let view = View { own_uid: self.demands.own_uid.as_deref(), now: sight.now() };
+                let pods: Vec<&Pod> = backings.values().flat_map(Backing::pods).collect();
+                steps.extend(self.leaving.note(pods, view));
+                let verdict = evaluate::service::services(&self.target, self.demands.min, view, &services, &backings);
+                let rest = self.rest(&services, &backings);
+                Some(vouched(verdict, &rest, &sight, &self.look_by))
+            }
+            // A first look is not over before what is behind every Service was looked at; but what was said before does
+            // not hold any more.
+            None => self.told.verdict.is_some().then(|| {
+                let text = "what is behind another Service was not seen yet";
+                Verdict::waiting(Code::NotLookedYet, text)
+            }),
+        };
+        steps.extend(self.told.news(verdict, sight.known()));
+        let missing = self.target.selection.name.is_some() && !self.seen;
+        if self.absence.proved(missing, &self.store.sight, &self.look_by) {
+            steps.push(Step::Absent(Absent::Never));
+        }
+        steps
+    }
+
+    fn alarms(&self) -> [Option<Instant>; 3] {
+        [self.settling.due(), self.leaving.next, self.absence.due()]
+    }
+}
+
+/// The next step of any stream behind a Service; pends for ever when there is none.
+async fn next_behind(backings: &mut BTreeMap<String, Watched>) -> Option<Step> {
+    let nexts = backings.values_mut().map(|watched| Box::pin(watched.source.next()));
+    if nexts.len() == 0 {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(nexts).await.0
 }
 
 impl Services {
@@ -111,68 +174,38 @@ impl Services {
         step
     }
 
-    /// The next step of any stream behind a Service; pends for ever when there is none.
-    async fn next_behind(&mut self) -> Option<Step> {
-        let nexts = self.backings.values_mut().map(|watched| Box::pin(watched.source.next()));
-        if nexts.len() == 0 {
-            return std::future::pending().await;
-        }
-        futures::future::select_all(nexts).await.0
+    /// Of all streams together.
+    fn sight(&self) -> Sight {
+        self.backings.values().map(|watched| watched.source.sight()).fold(self.store.sight, Sight::and)
     }
 
-    /// A target has one outage, whichever of its streams it is that fails: it is over when none does.
-    fn advance(&mut self, step: Option<Step>) -> Vec<Step> {
-        let failing = self.store.failing || self.backings.values().any(|watched| watched.source.failing());
-        let over = self.troubled && !failing;
-        self.troubled = failing;
-        let step = step.filter(|step| *step != Step::Recovered);
-        step.into_iter().chain(over.then_some(Step::Recovered)).chain(self.judge()).collect()
-    }
-
-    fn judge(&mut self) -> Option<Step> {
-        if !self.store.looked {
-            return None;
-        }
+    /// `None` before all of them were looked at.
+    fn backings(&self) -> Option<BTreeMap<String, Backing>> {
         let backings = self.backings.iter().map(|(uid, watched)| Some((uid.clone(), watched.source.backing()?)));
-        let Some(backings) = backings.collect::<Option<BTreeMap<_, _>>>() else {
-            return self.not_looked();
-        };
-        let services = self.store.to_vec();
-        let own_uid = self.demands.own_uid.as_deref();
-        let verdict = evaluate::service::services(&self.target, self.demands.min, own_uid, &services, &backings);
-        let verdict = self.rested(verdict, &services, &backings);
-        changed(&mut self.told, verdict)
-    }
-
-    /// A look is not over before what is behind every Service was looked at, but Ready is not true any more.
-    fn not_looked(&mut self) -> Option<Step> {
-        let was_ready = self.told == Some(Verdict::Ready);
-        let verdict = || Verdict::waiting("NotLookedYet", "another Service is there, what is behind it is looked up");
-        was_ready.then(|| changed(&mut self.told, verdict())).flatten()
+        backings.collect()
     }
 
     /// Pods behind a Service come one by one, and so do the Services of a selector. Endpoints that somebody else writes
     /// say nothing of their age and may come all at once: they need no rest.
-    fn rested(&mut self, verdict: Verdict, services: &[Service], backings: &BTreeMap<String, Backing>) -> Verdict {
-        let own_uid = self.demands.own_uid.as_deref();
+    fn rest(&mut self, services: &[Service], backings: &BTreeMap<String, Backing>) -> Rest {
+        let sight = self.sight();
+        let view = View { own_uid: self.demands.own_uid.as_deref(), now: sight.now() };
+        let matters = |pod: &&Pod| view.state(pod).serves() || view.state(pod) == State::Leaving;
         let pods: Vec<&Pod> = backings.values().flat_map(Backing::pods).collect();
-        let serving = || pods.iter().copied().filter(|pod| state(pod, own_uid).serves());
         let is_named = self.target.selection.name.is_some();
         if is_named && pods.is_empty() {
-            return verdict;
+            return Rest { until: None, length: Duration::ZERO, state: String::new() };
         }
         let growing = if is_named { &[] } else { services };
         let uids = growing.iter().map(|service| service.metadata.uid.clone()).collect();
         let made = growing.iter().map(|service| service.metadata.creation_timestamp.as_ref().map(|time| time.0));
-        let since = serving().map(ready_since).chain(made).collect::<Option<Vec<_>>>();
-        let shape = shape(serving(), own_uid);
+        let given_up = pods.iter().any(|pod| view.is_given_up(pod));
+        let since = pods.iter().filter(|pod| view.state(pod).serves()).map(|pod| ready_since(pod)).chain(made);
+        let since = since.collect::<Option<Vec<_>>>().filter(|_| !given_up);
+        let shape = shape(pods.iter().copied().filter(matters), view);
         let members = if is_named { count(shape.len(), "pod") } else { count(services.len(), "service") };
-        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), self.store.date);
-        settled(&self.settling, verdict, &members)
-    }
-
-    fn due(&self) -> Option<Instant> {
-        due(&self.settling, self.told.as_ref())
+        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), view.now);
+        Rest::of(&self.settling, format!("{members} ready"))
     }
 }
 
@@ -207,15 +240,15 @@ impl Source {
 
     fn backing(&self) -> Option<Backing> {
         match self {
-            Self::Pods(store, _) => store.looked.then(|| Backing::Pods(store.to_vec())),
-            Self::Slices(store, _) => store.looked.then(|| Backing::Slices(store.to_vec())),
+            Self::Pods(store, _) => store.looked().then(|| Backing::Pods(store.to_vec())),
+            Self::Slices(store, _) => store.looked().then(|| Backing::Slices(store.to_vec())),
         }
     }
 
-    fn failing(&self) -> bool {
+    fn sight(&self) -> Sight {
         match self {
-            Self::Pods(store, _) => store.failing,
-            Self::Slices(store, _) => store.failing,
+            Self::Pods(store, _) => store.sight,
+            Self::Slices(store, _) => store.sight,
         }
     }
 }
