@@ -39,6 +39,19 @@ pub struct Finished {
     pub elapsed: Duration,
 }
 
+impl Finished {
+    /// Both streams, one after the other.
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// The last line of the stream that tells how it ended: a bad end is told on stderr.
+    pub fn last_line(&self) -> &str {
+        let stream = if self.code == Some(0) { &self.stdout } else { &self.stderr };
+        stream.lines().last().unwrap_or_default()
+    }
+}
+
 /// The lines of both streams, and a bell for who waits for more.
 #[derive(Default)]
 struct Output {
