@@ -1,0 +1,224 @@
+//! Jobs that are gone: what proves that they completed, and what does not.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testbed::{Namespace, Wait};
+
+use crate::scene::{
+    EVERYTHING, Fault, PROGRAM, complete_job, create_job, create_pod, ends, fail_job, set_ready, start, status,
+    still_waits,
+};
+
+const NONE_YET: &str = "no pod of this revision has finished this wait yet";
+
+/// Two pods of one Deployment.
+fn deployment(namespace: &Namespace) -> [String; 2] {
+    namespace.apply(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      initContainers: [{name: wait, image: 'k8s-wait-for:dev'}]
+      containers: [{name: web, image: 'busybox:1.37'}]
+",
+    );
+    namespace.eventually("the controller's pods", || {
+        let pods = namespace.list("pod", "app=shop");
+        let names: Vec<String> =
+            pods.iter().filter_map(|pod| Some(pod["metadata"]["name"].as_str()?.to_owned())).collect();
+        names.try_into().ok()
+    })
+}
+
+/// What the kubelet says of a pod whose init container `wait` has left these marks.
+fn finish_wait_of(namespace: &Namespace, pod: &str, marks: &str) {
+    let message = format!("{marks}\ndone after 8s");
+    let end = json!({"terminated": {"exitCode": 0, "message": message, "startedAt": null, "finishedAt": null}});
+    let status = json!({"name": "wait", "image": "k8s-wait-for:dev", "imageID": "", "ready": false,
+        "restartCount": 0, "state": end});
+    namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Pending", "initContainerStatuses": [status]}));
+}
+
+fn mark(namespace: &Namespace, uid: &str) -> String {
+    format!("k8s-wait-for/1 ready job/{}/migrate uid={uid}", namespace.name())
+}
+
+fn start_as(namespace: &Namespace, pod: &str, rules: &str, line: &str) -> Wait {
+    let kubeconfig = namespace.kubeconfig_for("waiter", Some(rules)).into_os_string();
+    let environment = [
+        ("KUBECONFIG", kubeconfig),
+        ("POD_NAME", pod.into()),
+        ("POD_NAMESPACE", namespace.name().into()),
+        ("CONTAINER_NAME", "wait".into()),
+        ("WAIT_TIME", "0.5".into()),
+    ];
+    Wait::start(PROGRAM, line.split(' '), environment)
+}
+
+fn uid(namespace: &Namespace) -> String {
+    let job: Value = namespace.get("job/migrate");
+    job["metadata"]["uid"].as_str().expect("a Job has a uid").to_owned()
+}
+
+/// Without a watch every deletion is a gap.
+const POLLING: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [list]},
+                        {apiGroups: [''], resources: [pods, events], verbs: [list, watch]}]";
+
+/// Completed and removed at once, between two polls: the job controller's event names it.
+pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namespace) {
+    namespace.apply(
+        "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      restartPolicy: Never
+      nodeSelector: {testbed: none}
+      containers: [{name: migrate, image: 'busybox:1.37'}]
+",
+    );
+    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
+    let fault = Fault::start(namespace, |asked| {
+        // The first list shows it running; then nobody looks until it is gone, and its history is forgotten.
+        let fails = || if asked.is_watch() { status(410, "Expired") } else { status(503, "Down") };
+        (asked.target.contains("/jobs") && (asked.is_watch() || asked.before > 0)).then(fails)
+    });
+    let wait = crate::scene::start_at(namespace, &fault.front.url(), "job migrate", &[]);
+    wait.line("waiting: the Job is running");
+    wait.line("trying again");
+    namespace.write_status(
+        &format!("pod/{}", pod["metadata"]["name"].as_str().expect("a name")),
+        &json!({"phase": "Succeeded"}),
+    );
+    namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
+    namespace.eventually("the Job's event", || {
+        namespace.list("event", "").into_iter().find(|event| event["reason"] == "Completed")
+    });
+    fault.heal();
+    wait.line("job/migrate: the Job is gone, but the job controller has said that it completed");
+    ends(wait, 0, "done after");
+}
+
+pub fn n3_job_that_vanished_unseen_is_proved_by_a_mark_with_its_uid(namespace: &Namespace) {
+    let [own, sibling] = deployment(namespace);
+    create_job(namespace, "migrate", "");
+    let uid = uid(namespace);
+    let wait = start_as(namespace, &own, POLLING, "job-wr migrate");
+    wait.line("waiting: the Job is suspended");
+    namespace.delete("job/migrate");
+    wait.line("job migrate does not exist any more; last seen: the Job is suspended");
+    wait.line(NONE_YET);
+    finish_wait_of(namespace, &sibling, &mark(namespace, &uid));
+    wait.line(&format!("the Job is gone, but pod {sibling} has seen that very one complete"));
+    ends(wait, 0, "done after");
+}
+
+/// The sibling's wait was for a run of before: of this one nobody knows how it ended.
+pub fn n3_mark_of_an_earlier_job_says_nothing_of_one_that_was_seen(namespace: &Namespace) {
+    let [own, sibling] = deployment(namespace);
+    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
+    create_job(namespace, "migrate", "");
+    let wait = start_as(namespace, &own, POLLING, "job-wr migrate");
+    wait.line("waiting: the Job is suspended");
+    namespace.delete("job/migrate");
+    wait.line(NONE_YET);
+    still_waits(wait);
+}
+
+/// Its list is forbidden when the proof is found; the other target is waited for without an end.
+pub fn n6_kept_ready_has_no_trouble_left(namespace: &Namespace) {
+    let [own, sibling] = deployment(namespace);
+    create_pod(namespace, "db-0", "");
+    let wait = start_as(namespace, &own, POLLING, "job/migrate pod/db-0 --auth-grace 5s");
+    wait.line(NONE_YET);
+    let pods = "[{apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
+    namespace.kubeconfig_for("waiter", Some(pods));
+    wait.line("cannot list resource \"jobs\"");
+    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
+    wait.line("job/migrate: ready");
+    // Longer than the grace.
+    std::thread::sleep(Duration::from_secs(7));
+    set_ready(namespace, "db-0", true, false);
+    ends(wait, 0, "done after");
+}
+
+/// Any controller may write any reason; this one used to start the search for proof, and the sibling has one.
+pub fn n7_reason_of_a_condition_steers_nothing(namespace: &Namespace) {
+    let [own, sibling] = deployment(namespace);
+    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
+    for (job, reason) in [("migrate", "NotFound"), ("seed", "Settling")] {
+        create_job(namespace, job, "");
+        fail_job(namespace, job, reason);
+    }
+    create_job(namespace, "other", "");
+    let wait = start_as(namespace, &own, EVERYTHING, "job/migrate job/seed job/other --any");
+    wait.line("job/migrate: failed: the Job has failed: NotFound: as the test says");
+    wait.line("job/seed: failed: the Job has failed: Settling: as the test says");
+    wait.line("job/other: waiting");
+    // Longer than anything absent is given.
+    std::thread::sleep(Duration::from_secs(4));
+    fail_job(namespace, "other", "DeadlineExceeded");
+    let finished = ends(wait, 1, "failed after");
+    assert!(!finished.stdout.contains("is gone"), "{finished:#?}");
+}
+
+/// So many that one line stands for all of them: it proves each to a pod with the same list, and none to another.
+pub fn n10_marks_of_many_targets_prove_each_of_them(namespace: &Namespace) {
+    let [own, sibling] = deployment(namespace);
+    let jobs: Vec<String> = (0..30).map(|number| format!("migrate-of-some-length-{number}")).collect();
+    let line = format!("job {}", jobs.join(" "));
+    let message = mark_of(namespace, &line, &jobs);
+    assert!(message.starts_with("k8s-wait-for/1 all=") && message.len() < 1_024, "{message}");
+    finish_wait_of(namespace, &sibling, message.lines().next().unwrap_or_default());
+    let wait = start_as(namespace, &own, EVERYTHING, &line);
+    wait.line(&format!("job/{}: the Job is gone, but pod {sibling}", jobs[29]));
+    ends(wait, 0, "done after");
+    still_waits({
+        let wait = start_as(namespace, &own, EVERYTHING, &format!("job {}", jobs[1..].join(" ")));
+        wait.line(NONE_YET);
+        wait
+    });
+}
+
+/// The message that the binary leaves when these Jobs are complete.
+fn mark_of(namespace: &Namespace, line: &str, jobs: &[String]) -> String {
+    for job in jobs {
+        create_job(namespace, job, "");
+        complete_job(namespace, job);
+    }
+    let message = crate::ends::message_of(namespace, line, 0);
+    for job in jobs {
+        namespace.delete(&format!("job/{job}"));
+    }
+    namespace.eventually("the Jobs are gone", || namespace.list("job", "").is_empty().then_some(()));
+    message
+}
+
+pub fn n13_missing_fail_is_for_every_named_target(namespace: &Namespace) {
+    for target in ["pod", "service", "job", "pod-wr", "job-we"] {
+        let said = format!("{} db does not exist (--missing fail)", target.split('-').next().unwrap_or_default());
+        for timeout in ["1h", "0"] {
+            let wait = start(namespace, EVERYTHING, &format!("{target} db --missing fail --timeout {timeout}"));
+            ends(wait, 1, &said);
+        }
+    }
+    create_pod(namespace, "db", "");
+    let wait = start(namespace, EVERYTHING, "pod db --missing fail");
+    wait.line("waiting: 0 of 1 pod ready");
+    namespace.kubectl(&["delete", "pod", "db", "--grace-period=0", "--force"]);
+    wait.line("waiting: pod db does not exist");
+    std::thread::sleep(Duration::from_secs(4));
+    create_pod(namespace, "db", "");
+    set_ready(namespace, "db", true, false);
+    ends(wait, 0, "done after");
+}
