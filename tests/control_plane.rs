@@ -42,7 +42,7 @@ fn run(namespace: &Namespace, rules: &str, arguments: &[&str]) -> Finished {
 
 #[track_caller]
 fn assert_ends(finished: &Finished, code: i32, last_line: &str) {
-    let last = finished.stdout.lines().last().unwrap_or_default();
+    let last = finished.last_line();
     assert_eq!(finished.code, Some(code), "{finished:#?}");
     assert!(last.contains(last_line), "the last line has {last_line:?}: {finished:#?}");
 }
@@ -167,7 +167,7 @@ fn denied_wait_ends_with_77_after_the_grace(namespace: &Namespace) {
     create_job(namespace, "");
     let finished = run(namespace, NOTHING, &["job", "migrate", "--auth-grace", "1s"]);
     assert_eq!(finished.code, Some(77), "{finished:#?}");
-    assert!(finished.stdout.contains("cannot list resource \"jobs\""), "{finished:#?}");
+    assert!(finished.stderr.contains("cannot list resource \"jobs\""), "{finished:#?}");
 }
 
 fn denied_wait_is_77_at_the_deadline_too(namespace: &Namespace) {

@@ -14,6 +14,8 @@ fn main() -> ExitCode {
             deadline_on_a_job_that_never_ends_gives_124,
             image_answers_to_groundnutys_name,
             denied_container_leaves_the_role_in_its_message,
+            n10_message_goes_where_the_container_wants_it,
+            n14_usage_error_leaves_its_message,
         ],
     )
 }
@@ -145,5 +147,23 @@ fn denied_container_leaves_the_role_in_its_message(namespace: &Namespace) {
         let message = message.as_str().expect("a message is text");
         let user = format!("User \"{}\" cannot list resource \"pods\"", namespace.user("shop"));
         assert!(message.contains(&user) && message.contains("kind: Role\n") && message.contains("db-0"), "{message}");
+    }
+}
+
+fn n10_message_goes_where_the_container_wants_it(namespace: &Namespace) {
+    create_job(namespace, "true");
+    create_deployment(namespace, "args: [job-wr, migrate]\n        terminationMessagePath: /tmp/messages/end");
+    let mark = format!("k8s-wait-for/1 ready job/{}/migrate uid=", namespace.name());
+    for end in of_both_pods(namespace, "ended init containers", TERMINATED) {
+        assert!(end["message"].as_str().is_some_and(|message| message.starts_with(&mark)), "{end}");
+    }
+}
+
+fn n14_usage_error_leaves_its_message(namespace: &Namespace) {
+    create_deployment(namespace, "args: [job-wr, migrate, --timeout, soon]");
+    assert_eq!(of_both_pods(namespace, "ended init containers", EXIT_CODE), [2, 2]);
+    for message in of_both_pods(namespace, "messages", "/status/initContainerStatuses/0/lastState/terminated/message") {
+        let said = "error: `--timeout`: `soon` is not a time\nhint: ";
+        assert!(message.as_str().is_some_and(|message| message.starts_with(said)), "{message}");
     }
 }

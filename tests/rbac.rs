@@ -313,8 +313,8 @@ fn denied_wait_prints_a_role_that_allows_it(namespace: &Namespace) {
     assert_ends(&denied, 77);
     let user = namespace.user("waiter");
     let said = format!("User \"{user}\" cannot list resource \"jobs\" in API group \"batch\" in the namespace");
-    assert!(denied.stdout.contains(&said), "{denied:#?}");
-    let role = denied.stdout.split("<<END\n").nth(1).and_then(|rest| rest.split("END\n").next());
+    assert!(denied.stderr.contains(&said), "{denied:#?}");
+    let role = denied.stderr.split("<<END\n").nth(1).and_then(|rest| rest.split("END\n").next());
     namespace.apply(role.expect("the Role stands between the marks"));
     let kubeconfig = namespace.kubeconfig_for("waiter", None);
     let wait = Wait::start(env!("CARGO_BIN_EXE_k8s-wait-for"), ["job", "db"], [("KUBECONFIG", kubeconfig)]);

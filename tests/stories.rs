@@ -61,7 +61,7 @@ fn start(namespace: &Namespace, line: &str) -> Wait {
 #[track_caller]
 fn ends(wait: Wait, code: i32, text: &str) -> Finished {
     let finished = wait.finish();
-    let last = finished.stdout.lines().last().unwrap_or_default();
+    let last = finished.last_line();
     assert_eq!(finished.code, Some(code), "{finished:#?}");
     assert!(last.contains(text), "the last line has {text:?}: {finished:#?}");
     finished

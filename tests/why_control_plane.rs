@@ -85,7 +85,7 @@ fn nearest_name_is_told_at_a_near_deadline_too(namespace: &Namespace) {
     create_job(namespace, "migrate-v2", "suspend: true");
     let finished = run(namespace, JOBS, &["job", "migrate-v3", "--timeout", "3s"]);
     assert_eq!(finished.code, Some(124), "{finished:#?}");
-    assert!(finished.stdout.contains("job/migrate-v3: did you mean `job/migrate-v2`?"), "{finished:#?}");
+    assert!(finished.output().contains("job/migrate-v3: did you mean `job/migrate-v2`?"), "{finished:#?}");
 }
 
 fn selector_that_matches_nothing_is_met_with_a_count(namespace: &Namespace) {
@@ -113,7 +113,7 @@ fn names_that_may_not_be_listed_are_no_loss(namespace: &Namespace) {
     let rules = "[{apiGroups: [batch], resources: [jobs], resourceNames: [migrate], verbs: [get, list, watch]}]";
     let finished = run(namespace, rules, &["job", "migrate", "--timeout", "4s"]);
     assert_eq!(finished.code, Some(124), "{finished:#?}");
-    assert!(!finished.stdout.contains("permitted"), "{finished:#?}");
+    assert!(!finished.output().contains("permitted"), "{finished:#?}");
 }
 
 fn refused_evidence_is_said_once_and_changes_nothing(namespace: &Namespace) {
@@ -177,7 +177,7 @@ fn quiet_says_nothing_but_a_bad_end(namespace: &Namespace) {
 
     let finished = run(namespace, JOBS, &["job", "migrate-v2", "--timeout=3s", "--quiet"]);
     assert_eq!(finished.code, Some(124), "{finished:#?}");
-    let lines: Vec<&str> = finished.stdout.lines().filter_map(|line| Some(line.split_once("Z] ")?.1)).collect();
+    let lines: Vec<&str> = finished.stderr.lines().filter_map(|line| Some(line.split_once("Z] ")?.1)).collect();
     assert_eq!(lines.len(), 2, "{finished:#?}");
     assert_eq!(lines[0], "job/migrate-v2: did you mean `job/migrate`?");
     assert!(lines[1].starts_with("deadline passed after 3s"), "{finished:#?}");
@@ -196,7 +196,11 @@ fn colors_come_when_they_are_asked_for(namespace: &Namespace) {
 
 fn log_is_text_or_json(namespace: &Namespace) {
     let run = |form: &str| {
-        run(namespace, JOBS, &["job", "migrate", "--timeout=0", "--log-level=debug", "--log-format", form])
+        run(
+            namespace,
+            JOBS,
+            &["job", "migrate", "--missing=ready", "--timeout=0", "--log-level=debug", "--log-format", form],
+        )
     };
     let json = run("json");
     for line in json.stderr.lines() {

@@ -1,6 +1,10 @@
 //! Answers that a real API server, or something before it, gives in bad times, and cannot be made to give in a test.
 
 use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -64,7 +68,7 @@ fn troubles() -> Vec<Trouble> {
         trouble("504", List, late.clone(), "504 Gateway Timeout"),
         trouble("504-watch", Watch, late, "504 Gateway Timeout"),
         trouble("410-status", Watch, gone.clone(), "too old resource version"),
-        trouble("410-event", Watch, event(&body(&gone)), "ListAgain"),
+        trouble("410-event", Watch, event(&body(&gone)), "Expired"),
         trouble("410-list", List, gone, "too old resource version"),
         trouble("too-large-version", Watch, future.clone(), "Too large resource version"),
         trouble("too-large-version-list", List, future, "Too large resource version"),
@@ -81,8 +85,8 @@ fn troubles() -> Vec<Trouble> {
     ]
 }
 
-/// Each of them three times, and then the real API server.
-pub fn server_s_troubles_pass(namespace: &Namespace) {
+/// Each of them for as long as it takes: one of lists until it is healed, one of watches for good.
+pub fn server_s_troubles_are_survived(namespace: &Namespace) {
     let kubeconfig = reader(namespace);
     thread::scope(|scope| {
         for trouble in troubles() {
@@ -90,15 +94,23 @@ pub fn server_s_troubles_pass(namespace: &Namespace) {
             scope.spawn(move || {
                 let Trouble { name, on, text, said } = trouble;
                 create_job(namespace, name);
-                let is_bad = move |asked: &Asked| asked.is_watch() == (on == On::Watch) && asked.before < 3;
+                let healed = Arc::new(AtomicBool::new(false));
+                let switch = Arc::clone(&healed);
+                let is_bad =
+                    move |asked: &Asked| asked.is_watch() == (on == On::Watch) && !switch.load(Ordering::Relaxed);
                 let front = Front::start(namespace.cluster(), move |asked| {
                     if is_bad(asked) { Reply::Say(text.clone()) } else { Reply::Pass }
                 });
                 let waiting = wait(&by_way_of(kubeconfig, &front.url()), &["job", name, "--log-level", "debug"]);
-                since(Instant::now(), name, || front.asked().iter().any(|it| it.is_watch() && it.before == need(on)));
+                let bad = || front.asked().iter().filter(|it| it.is_watch() == (on == On::Watch)).count();
+                since(Instant::now(), name, || bad() >= 4);
+                if on == On::List {
+                    healed.store(true, Ordering::Relaxed);
+                    since(Instant::now(), name, || front.asked().iter().any(Asked::is_watch));
+                }
                 complete_job(namespace, name);
                 let finished = succeeds(waiting);
-                let output = format!("{}{}", finished.stdout, finished.stderr);
+                let output = finished.output();
                 assert!(output.contains(said), "{name} says {said:?}: {finished:#?}");
                 let lists = front.asked().iter().filter(|it| !it.is_watch()).count();
                 // What cannot be resumed from is listed again; all else is resumed.
@@ -109,27 +121,23 @@ pub fn server_s_troubles_pass(namespace: &Namespace) {
     });
 }
 
-/// How many watches come before the one that is let through.
-fn need(on: On) -> usize {
-    if on == On::Watch { 3 } else { 0 }
-}
-
 pub fn retry_after_is_a_floor(namespace: &Namespace) {
     create_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let text = status(429, "TooManyRequests", "too many requests", "Retry-After: 3\r\n");
-    let front =
-        Front::start(
-            namespace.cluster(),
-            move |asked| {
-                if asked.before < 2 { Reply::Say(text.clone()) } else { Reply::Pass }
-            },
-        );
-    succeeds(wait(&by_way_of(&kubeconfig, &front.url()), &["job", "migrate"]));
+    let healed = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&healed);
+    let front = Front::start(namespace.cluster(), move |_| {
+        if switch.load(Ordering::Relaxed) { Reply::Pass } else { Reply::Say(text.clone()) }
+    });
+    let waiting = wait(&by_way_of(&kubeconfig, &front.url()), &["job", "migrate"]);
+    since(Instant::now(), "two pauses", || front.asked().len() >= 3);
+    healed.store(true, Ordering::Relaxed);
+    succeeds(waiting);
     for pair in front.asked().windows(2) {
-        // On top of the wish there is jitter: the second time up to half a second.
-        let (wish, jitter) = (Duration::from_secs(3), Duration::from_millis(500));
+        // On top of the wish there is jitter: the third time up to a second.
+        let (wish, jitter) = (Duration::from_secs(3), Duration::from_secs(1));
         not_before(wish, jitter, "429 with Retry-After: 3, next request", pair[1].at - pair[0].at);
     }
 }

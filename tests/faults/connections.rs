@@ -231,7 +231,8 @@ fn steady_rate(namespace: &Namespace, kubeconfig: &Path, name: &str, end: Reply)
     let_pass(settling + steady);
     let asked = front.asked();
     let (early, late): (Vec<_>, Vec<_>) = asked.iter().partition(|it| it.at < started + settling);
-    rate_below(1.0, &format!("every watch {name}: requests"), late.len(), steady);
+    // Polls come every second in the beginning, and some tries to watch beside them.
+    rate_below(1.3, &format!("every watch {name}: requests"), late.len(), steady);
     shown(&format!("every watch {name}: requests in the first 10 s"), early.len().to_string());
     assert!(waiting.is_running());
     healed.store(true, Ordering::Relaxed);

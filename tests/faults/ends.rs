@@ -117,7 +117,7 @@ pub fn deadline_holds_in_every_fault(namespace: &Namespace) {
             scope.spawn(move || {
                 let finished = state.start(&[], &["--timeout", "5s"]).finish_within(PATIENCE);
                 assert_eq!(finished.code, Some(124), "{}: {finished:#?}", state.name);
-                assert!(finished.stdout.contains("deadline passed"), "{}: {finished:#?}", state.name);
+                assert!(finished.stderr.contains("deadline passed"), "{}: {finished:#?}", state.name);
                 not_before(
                     deadline,
                     Duration::from_millis(500),

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             service_account_of_the_pod_is_used_without_a_proxy;
         answers:
             retry_after_is_a_floor,
-            server_s_troubles_pass;
+            server_s_troubles_are_survived;
         proxies:
             environment_names_the_proxy,
             kubeconfig_names_the_proxy,

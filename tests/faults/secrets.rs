@@ -52,7 +52,7 @@ pub fn secrets_are_in_no_line_at_any_level(namespace: &Namespace) {
         for level in ["error", "warn", "info", "debug", "trace"] {
             let finished =
                 wait(&kubeconfig, &["job", "migrate", "--timeout", "2s", "--log-level", level]).finish_within(PATIENCE);
-            let output = format!("{}{}", finished.stdout, finished.stderr);
+            let output = finished.output();
             let name = kubeconfig.display();
             assert_eq!(finished.code, Some(code), "{name}: {output}");
             assert!(!output.contains(&secret), "{name} at level {level}: {output}");
