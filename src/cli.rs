@@ -278,6 +278,20 @@ pub fn completions(words: &[String]) -> Result<String, Usage> {
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
+/// Of the variables that stand for options.
+pub const PREFIX: &str = "K8S_WAIT_FOR_";
+
+/// The variable of an option.
+pub fn variable(option: &str) -> String {
+    format!("{PREFIX}{}", option.trim_start_matches('-').replace('-', "_").to_uppercase())
+}
+
+/// All of them, as the help has them.
+pub fn variables() -> impl Iterator<Item = String> {
+    let words = LONG_HELP.split(|char: char| !char.is_ascii_uppercase() && char != '_' && !char.is_ascii_digit());
+    words.filter(|word| word.starts_with(PREFIX)).map(str::to_owned)
+}
+
 const MODES_HELP: &str = "\
 Modes:
   job          every Job is complete
@@ -403,12 +417,26 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
         Ok(seconds) if bare => Duration::try_from_secs_f64(seconds).ok(),
         _ => humantime::parse_duration(typed).ok(),
     };
+    // `5M` would be five months.
+    if parsed.is_some() && units(typed).any(|unit| !UNITS.contains(&unit)) {
+        return Err("has a unit above days".to_owned());
+    }
     // more than a century overflows clocks further down, and nobody means it
     match parsed {
         Some(duration) if duration < Duration::from_hours(24 * 365 * 100) => Ok(duration),
         Some(_) => Err("is too long".to_owned()),
         None => Err("is not a time".to_owned()),
     }
+}
+
+/// Those of humantime up to days.
+const UNITS: [&str; 28] = [
+    "ns", "nsec", "nanos", "us", "usec", "micros", "µs", "ms", "msec", "millis", "s", "sec", "secs", "second",
+    "seconds", "m", "min", "mins", "minute", "minutes", "h", "hr", "hrs", "hour", "hours", "d", "day", "days",
+];
+
+fn units(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|char: char| !char.is_alphabetic()).filter(|unit| !unit.is_empty())
 }
 
 /// What `--min` takes.

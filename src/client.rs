@@ -28,10 +28,11 @@ use tokio::time::timeout;
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::exec::{Credential, Plugin};
+use crate::config::Login;
+#[cfg(test)]
+use crate::credentials::Credentials;
 use crate::failure::{Class, Failure, excerpt, harmless};
 use crate::proxy::Route;
-use crate::token::TokenFileLayer;
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -68,9 +69,7 @@ pub struct Client {
 }
 
 struct Access {
-    /// without the exec plugin, which kube would run by itself
-    config: Config,
-    plugin: Option<Plugin>,
+    login: Login,
     session: Mutex<Session>,
 }
 
@@ -83,6 +82,8 @@ struct Session {
     expires: Option<Timestamp>,
     /// the server has answered 401
     refused: bool,
+    /// no connection came about: what was read from files may be out of date
+    stale: bool,
 }
 
 impl Client {
@@ -90,11 +91,9 @@ impl Client {
     ///
     /// # Errors
     /// A configuration that a person has to mend.
-    pub async fn new(mut config: Config) -> anyhow::Result<Self> {
-        let plugin = Plugin::of(&config.auth_info);
-        config.auth_info.exec = None;
-        let session = Session::start(&config, plugin.as_ref()).await?;
-        Ok(Self { access: Arc::new(Access { config, plugin, session: Mutex::new(session) }) })
+    pub async fn new(login: Login) -> anyhow::Result<Self> {
+        let session = Session::start(&login).await.with_context(|| format!("cannot use {}", login.origin))?;
+        Ok(Self { access: Arc::new(Access { login, session: Mutex::new(session) }) })
     }
 
     /// One whose API server is this service: for scripts under a paused clock.
@@ -108,9 +107,10 @@ impl Client {
         B::Error: Into<BoxError>,
     {
         let stack = kube::Client::new(service, "shop");
-        let session = Session { stack, authorization: None, expires: None, refused: false };
+        let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
         let config = Config::new(http::Uri::from_static("http://localhost"));
-        Self { access: Arc::new(Access { config, plugin: None, session: Mutex::new(session) }) }
+        let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
+        Self { access: Arc::new(Access { login, session: Mutex::new(session) }) }
     }
 
     /// One whole response body.
@@ -128,14 +128,19 @@ impl Client {
     async fn send(&self, mut request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
         let session = self.access.session().await?;
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        if let Some(authorization) = session.authorization {
+        if let Some(authorization) = session.authorization.or_else(|| self.access.login.credentials.header()) {
             request.headers_mut().insert(header::AUTHORIZATION, authorization);
         }
         tracing::debug!(method = %request.method(), uri = %request.uri(), "request");
         let sent = timeout(RESPONSE_LIMIT, session.stack.send(request.map(Body::from))).await;
-        let response = sent
-            .map_err(|_| silent(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?
-            .map_err(|error| unconnected(&error))?;
+        let sent = sent.map_err(|_| silent(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => {
+                self.access.session.lock().await.stale = true;
+                return Err(unconnected(&error));
+            }
+        };
         let status = response.status();
         tracing::debug!(%status, "response");
         if status.is_success() {
@@ -163,37 +168,57 @@ fn unconnected(error: &(dyn StdError + 'static)) -> Failure {
 }
 
 impl Access {
-    /// The present session; a new one when its credentials have run out or were refused, and others can be had.
+    /// The present session; a new one when its credentials have run out or were refused and others can be had, or when
+    /// the files that it was made of may have changed.
     async fn session(&self) -> Result<Session, Failure> {
         let mut session = self.session.lock().await;
+        let config = &self.login.config;
+        let files = config.auth_info.client_certificate.is_some() || config.root_cert_file.is_some();
         let expired = session.expires.is_some_and(|expires| expires <= Timestamp::now());
-        let others = self.plugin.is_some() || self.config.auth_info.client_certificate.is_some();
-        if expired || (session.refused && others) {
-            *session =
-                self.renewed().await.map_err(|error| Failure::transient(format!("no new credentials: {error:#}")))?;
+        if session.stale && files && !session.refused {
+            session.stale = false;
+            // A file that is being replaced: the old one, then.
+            if let Ok(stack) = stack(&self.login.config) {
+                session.stack = stack;
+            }
+        }
+        let others = self.login.plugin.is_some() || config.auth_info.client_certificate.is_some();
+        if expired || session.refused && others {
+            let renewed = self.renewed().await;
+            // Refused, or out of date, and nothing better to be had: that is the API server's refusal still.
+            let class = Class::Unauthenticated;
+            *session = renewed.map_err(|error| {
+                let text = format!("no new credentials: {error:#}");
+                Failure { class, ..Failure::transient(text) }
+            })?;
         }
         Ok(session.clone())
     }
 
     async fn renewed(&self) -> anyhow::Result<Session> {
         // Nobody sits before it to log in by hand, as there may have been at the start.
-        timeout(PLUGIN_LIMIT, Session::start(&self.config, self.plugin.as_ref()))
+        timeout(PLUGIN_LIMIT, Session::start(&self.login))
             .await
             .with_context(|| format!("the exec plugin has not ended for {PLUGIN_LIMIT:?}"))?
     }
 }
 
 impl Session {
-    async fn start(config: &Config, plugin: Option<&Plugin>) -> anyhow::Result<Self> {
-        let Some(plugin) = plugin else {
-            return Ok(Self { stack: stack(config)?, authorization: None, expires: None, refused: false });
+    async fn start(login: &Login) -> anyhow::Result<Self> {
+        let (mut authorization, mut expires) = (None, None);
+        let stack = match &login.plugin {
+            None => stack(&login.config)?,
+            Some(plugin) => {
+                let credential = plugin.run().await?;
+                (authorization, expires) = (credential.authorization, credential.expires);
+                let mut config = login.config.clone();
+                if let Some((certificate, key)) = credential.identity {
+                    present(&mut config.auth_info, certificate, key)?;
+                }
+                stack(&config)?
+            }
         };
-        let Credential { authorization, identity, expires } = plugin.run().await?;
-        let mut config = config.clone();
-        if let Some((certificate, key)) = identity {
-            present(&mut config.auth_info, certificate, key)?;
-        }
-        Ok(Self { stack: stack(&config)?, authorization, expires, refused: false })
+        Ok(Self { stack, authorization, expires, refused: false, stale: false })
     }
 }
 
@@ -209,21 +234,40 @@ fn present(auth: &mut AuthInfo, certificate: String, key: String) -> anyhow::Res
 }
 
 fn stack(config: &Config) -> anyhow::Result<kube::Client> {
-    let mut config = config.clone();
-    let token_file = config.auth_info.token_file.take().map(TokenFileLayer::new).transpose()?;
-    let auth = config.auth_layer().context("cannot use the credentials")?;
-    let route = Route::new(&config, tcp_connector())?;
-    let connector = config.rustls_https_connector_with_connector(route).context("cannot use TLS")?;
+    let route = Route::new(config, tcp_connector())?;
+    let trusting = trust(config);
+    let connector = trusting.rustls_https_connector_with_connector(route).with_context(|| tls_hint(&trusting))?;
     let connector = ServiceBuilder::new().map_err(late).map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
     let transport: Transport<_, Body> = Transport::builder(TokioExecutor::new()).build(connector);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(auth)
-        .option_layer(token_file)
         .layer(config.extra_headers_layer().context("cannot use the impersonation settings")?)
         .map_err(BoxError::from)
         .service(transport);
-    Ok(kube::Client::new(service, config.default_namespace))
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
+}
+
+/// Where no certificate is checked, none is needed: this may be a machine, or an image, without any.
+pub fn trust(config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.accept_invalid_certs || config.cluster_url.scheme_str() == Some("http") {
+        (config.root_cert, config.root_cert_file) = (Some(Vec::new()), None);
+    }
+    config
+}
+
+fn tls_hint(config: &Config) -> String {
+    let mut without_roots = config.clone();
+    (without_roots.root_cert, without_roots.root_cert_file) = (Some(Vec::new()), None);
+    let no_roots = config.root_cert.is_none() && config.root_cert_file.is_none();
+    if no_roots && without_roots.rustls_client_config().is_ok() {
+        return "cannot check the API server's certificate: the cluster has no `certificate-authority` in the kubeconfig, \
+                and this machine has no CA certificates\n\
+                hint: set `certificate-authority`, or SSL_CERT_FILE to a bundle of them"
+            .to_owned();
+    }
+    "cannot use a certificate (`certificate-authority`, `client-certificate`, `client-key`) or `tls-server-name`"
+        .to_owned()
 }
 
 /// "request timed out" is all that tower says.

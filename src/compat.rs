@@ -15,6 +15,8 @@ use crate::selector::{Selector, dns_label, dns_subdomain};
 use crate::target::{Kind, MODES, Mode, Scope, Selection, Target};
 use crate::verdict::Quorum;
 
+pub use self::environment::unread;
+
 mod environment;
 #[cfg(test)]
 mod table;
@@ -141,11 +143,19 @@ pub fn wants_json(argv: &[OsString], env: impl Fn(&str) -> Option<String>) -> bo
 fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
     let typed = cli.service_account.as_deref().unwrap_or("default");
     let (namespace, name) = typed.split_once(':').map_or((None, typed), |(namespace, name)| (Some(namespace), name));
-    let wrong = |reason: String| cli::bad_value("--service-account", "--service-account", typed, Some(&reason));
+    let typed_wrong = |reason: String| if reason == "is empty" { "has an empty part".to_owned() } else { reason };
+    let wrong =
+        |reason: String| cli::bad_value("--service-account", "--service-account", typed, Some(&typed_wrong(reason)));
     namespace.map_or(Ok(()), dns_label).and_then(|()| dns_subdomain(name)).map_err(wrong)?;
     let namespace = namespace.map(str::to_owned).or_else(|| cli.wait.namespace.clone());
+    // What names no namespace is looked for in the pod's own.
+    let own = |target: Target| match &namespace {
+        Some(namespace) => target.resolve(namespace),
+        None => target,
+    };
+    let targets = targets(&cli.wait, suffix)?.into_iter().map(own).collect();
     let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
-    Ok(rbac::Request { targets: targets(&cli.wait, suffix)?, subject, explain: cli.explain, events: cli.wait.events })
+    Ok(rbac::Request { targets, subject, explain: cli.explain, events: cli.wait.events })
 }
 
 /// What the options say about every target.

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod compat;
 mod config;
+mod credentials;
 mod evaluate;
 mod events;
 mod evidence;
@@ -33,11 +34,11 @@ mod rbac;
 mod report;
 mod resource;
 mod selector;
+mod server;
 mod settle;
 mod standing;
 mod target;
 mod termination;
-mod token;
 mod verdict;
 mod wait;
 mod watch;
@@ -90,10 +91,11 @@ fn main() {
 
 /// Says why there is no wait, wherever somebody may look for it.
 fn refuse(code: i32, text: &str, json: bool, output: &Output) -> i32 {
-    output.error(&format!("{text}\n"));
     if json {
         let style = Style { json, quiet: false, color: false };
         output.clone().styled(style, false).say(&report::refusal(code, text));
+    } else {
+        output.error(&format!("{text}\n"));
     }
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     termination::leave(&[], &lines, &[]);
@@ -127,9 +129,16 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
 fn remedy(standings: &[Standing]) -> Option<String> {
     let refusals = standings.iter().filter_map(|standing| standing.trouble.as_ref()).map(|trouble| &trouble.failure);
     let subject = refusals.filter(|it| it.class == Class::Denied).find_map(|it| Subject::in_refusal(&it.text))?;
+    // Credentials that mean nothing to it: nobody should be given rights for that.
+    if subject == Subject::User(ANONYMOUS.to_owned()) {
+        return None;
+    }
     let targets = standings.iter().map(|standing| standing.target.clone()).collect();
     rbac::yaml(&rbac::Request { targets, subject, explain: false, events: false }).ok()
 }
+
+/// What the API server calls whoever it does not know.
+const ANONYMOUS: &str = "system:anonymous";
 
 /// On a terminal there is a live view, and colours if nobody minds.
 fn styled(output: &Output, invocation: &Invocation) -> Output {
@@ -233,7 +242,8 @@ fn start_log(invocation: &Invocation, output: &Output) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    for warning in &invocation.warnings {
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for warning in invocation.warnings.iter().cloned().chain(compat::unread(names)) {
         tracing::warn!("{warning}");
     }
 }

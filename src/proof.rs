@@ -124,3 +124,167 @@ pub fn by_events<'a>(claim: &Claim, events: impl IntoIterator<Item = &'a Event>)
     (!claim.seen.is_empty() && claim.is_met_by(&uids))
         .then(|| Proof { source: "the job controller has said that it completed".to_owned(), uids: claim.seen.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::target::{Mode, Scope, Selection, Target};
+
+    const MARK: &str = "k8s-wait-for/1 ready job/shop/migrate uid=7f1c\ndone after 8s";
+
+    fn claim(seen: &[&str]) -> Claim {
+        let selection = Selection { name: Some("migrate".to_owned()), ..Selection::default() };
+        let target = Target { mode: Mode::Job, scope: Scope::Namespace("shop".to_owned()), selection };
+        let seen = seen.iter().map(|uid| (*uid).to_owned()).collect();
+        Claim { mark: Sought::new(&target, [&target]), seen }
+    }
+
+    fn read(value: Value) -> Pod {
+        serde_json::from_value(value).expect("a pod")
+    }
+
+    fn ended(exit_code: i32, message: &str) -> Value {
+        json!({"terminated": {"exitCode": exit_code, "message": message}})
+    }
+
+    /// A pod of a Deployment's revision whose init container `wait` is in these states.
+    fn pod(name: &str, state: &Value, last: &Value) -> Value {
+        let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "shop-6d5f", "uid": "rs", "controller": true});
+        json!({
+            "metadata": {"name": name, "namespace": "shop", "uid": name,
+                "labels": {"app": "shop", "pod-template-hash": "6d5f"}, "ownerReferences": [owner]},
+            "spec": {"initContainers": [{"name": "wait"}]},
+            "status": {"initContainerStatuses": [{"name": "wait", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": state, "lastState": last}]},
+        })
+    }
+
+    fn own() -> Value {
+        pod("own", &json!({"running": {}}), &json!({}))
+    }
+
+    fn proves(claim: &Claim, other: Value) -> Option<String> {
+        by_sibling(claim, &read(own()), [&read(other)])
+            .map(|proof| format!("{}: {}", proof.source, proof.uids.join(" ")))
+    }
+
+    fn changed(mut pod: Value, pointer: &str, value: Value) -> Value {
+        *pod.pointer_mut(pointer).expect(pointer) = value;
+        pod
+    }
+
+    #[test]
+    fn mark_of_a_sibling_is_proof() {
+        let said = Some("pod other of the same revision has waited for it before: 7f1c".to_owned());
+        assert_eq!(proves(&claim(&[]), pod("other", &ended(0, MARK), &json!({}))), said);
+        assert_eq!(proves(&claim(&[]), pod("other", &json!({"waiting": {}}), &ended(0, MARK))), said);
+        for state in [json!({"running": {}}), ended(1, MARK), ended(0, "done after 8s"), ended(0, "")] {
+            assert_eq!(proves(&claim(&[]), pod("other", &state, &json!({}))), None, "{state}");
+        }
+        assert_eq!(proves(&claim(&[]), pod("own", &ended(0, MARK), &json!({}))), None, "that is no other");
+    }
+
+    #[test]
+    fn sibling_is_of_the_same_controller_and_revision() {
+        let other = || pod("other", &ended(0, MARK), &json!({}));
+        for (pointer, value) in [
+            ("/metadata/ownerReferences/0/uid", json!("another")),
+            ("/metadata/ownerReferences", json!([])),
+            ("/metadata/ownerReferences/0/controller", json!(false)),
+            ("/metadata/labels/pod-template-hash", json!("77")),
+            ("/metadata/labels", json!({})),
+        ] {
+            assert_eq!(proves(&claim(&[]), changed(other(), pointer, value)), None, "{pointer}");
+        }
+    }
+
+    #[test]
+    fn siblings_are_looked_for_by_their_revision() {
+        let labels = |pod: Value, seen: &[&str]| sibling_labels(&read(pod), &claim(seen));
+        assert_eq!(labels(own(), &[]).as_deref(), Some("pod-template-hash=6d5f"));
+        let with = |labels: Value| changed(own(), "/metadata/labels", labels);
+        let hash = with(json!({"controller-revision-hash": "db-1", "app": "db"}));
+        assert_eq!(labels(hash, &[]).as_deref(), Some("controller-revision-hash=db-1"));
+        let of_job = with(json!({"batch.kubernetes.io/controller-uid": "1", "app": "db"}));
+        assert_eq!(labels(of_job, &[]).as_deref(), Some("batch.kubernetes.io/controller-uid=1"));
+        let bare = || with(json!({"app": "db", "tier": "data"}));
+        assert_eq!(labels(bare(), &[]), None, "a bare ReplicaSet does not tell its revisions apart");
+        assert_eq!(labels(bare(), &["7f1c"]).as_deref(), Some("app=db,tier=data"), "but a uid is enough");
+        assert_eq!(labels(with(json!({})), &["7f1c"]), None);
+        assert_eq!(labels(changed(own(), "/metadata/ownerReferences", json!([])), &[]), None);
+    }
+
+    #[test]
+    fn siblings_without_revisions_are_those_of_a_job_only() {
+        let of = |kind: &str| {
+            let make = |name: &str, state: Value| {
+                let pod = changed(pod(name, &state, &json!({})), "/metadata/labels", json!({"app": "db"}));
+                read(changed(pod, "/metadata/ownerReferences/0/kind", kind.into()))
+            };
+            by_sibling(&claim(&[]), &make("own", json!({})), [&make("other", ended(0, MARK))]).is_some()
+        };
+        assert!(of("Job") && !of("ReplicaSet"));
+    }
+
+    #[test]
+    fn job_that_was_seen_is_proved_by_its_uid_alone() {
+        let other = || pod("other", &ended(0, MARK), &json!({}));
+        let said = Some("pod other has seen that very one complete: 7f1c".to_owned());
+        assert_eq!(proves(&claim(&["7f1c"]), other()), said);
+        let another_revision = changed(other(), "/metadata/labels/pod-template-hash", json!("77"));
+        assert_eq!(proves(&claim(&["7f1c"]), another_revision), said);
+        assert_eq!(proves(&claim(&["1"]), other()), None);
+        assert_eq!(proves(&claim(&["7f1c", "1"]), other()), None, "both have to be named");
+    }
+
+    #[test]
+    fn own_earlier_run_is_proof() {
+        let identity = Identity { container: Some("wait".to_owned()), ..Identity::default() };
+        let proof = |pod: Value, seen: &[&str]| by_own_run(&claim(seen), &read(pod), &identity).map(|proof| proof.uids);
+        let uids = Some(vec!["7f1c".to_owned()]);
+        assert_eq!(proof(pod("own", &json!({"running": {}}), &ended(0, MARK)), &[]), uids);
+        assert_eq!(proof(pod("own", &ended(0, MARK), &json!({})), &["7f1c"]), uids);
+        assert_eq!(proof(pod("own", &ended(0, MARK), &json!({})), &["1"]), None);
+        let initialized = |status: &str| {
+            let mut pod = own();
+            pod["status"]["conditions"] = json!([{"type": "Initialized", "status": status}]);
+            pod
+        };
+        assert_eq!(proof(initialized("True"), &[]), Some(Vec::new()));
+        assert_eq!(proof(initialized("True"), &["7f1c"]), None, "of another Job, perhaps");
+        assert_eq!(proof(initialized("False"), &[]), None);
+        assert_eq!(proof(own(), &[]), None);
+        let sidecar =
+            changed(initialized("True"), "/spec/initContainers/0", json!({"name": "wait", "restartPolicy": "Always"}));
+        assert_eq!(proof(sidecar, &[]), None, "a sidecar has not ended");
+        let elsewhere = changed(initialized("True"), "/status/initContainerStatuses/0/name", json!("other"));
+        assert_eq!(proof(elsewhere, &[]), None, "an ordinary container");
+        assert_eq!(by_own_run(&claim(&[]), &read(initialized("True")), &Identity::default()), None);
+    }
+
+    #[test]
+    fn event_of_the_job_controller_is_proof_of_that_very_job() {
+        let event = |uid: &str, reason: &str, source: &str| {
+            let event = json!({"involvedObject": {"uid": uid}, "reason": reason, "source": {"component": source}});
+            serde_json::from_value::<Event>(event).expect("an event")
+        };
+        let right = || event("7f1c", "Completed", "job-controller");
+        let proof = |seen: &[&str], events: &[Event]| by_events(&claim(seen), events).map(|proof| proof.uids.join(" "));
+        assert_eq!(proof(&["7f1c"], &[right()]).as_deref(), Some("7f1c"));
+        assert_eq!(
+            proof(&["7f1c", "1"], &[right(), event("1", "Completed", "job-controller")]).as_deref(),
+            Some("7f1c 1")
+        );
+        assert_eq!(proof(&["7f1c", "1"], &[right()]), None);
+        assert_eq!(proof(&[], &[right()]), None, "of a Job that nobody saw");
+        for other in [
+            event("1", "Completed", "job-controller"),
+            event("7f1c", "Suspended", "job-controller"),
+            event("7f1c", "Completed", "me"),
+        ] {
+            assert_eq!(proof(&["7f1c"], &[other]), None);
+        }
+    }
+}

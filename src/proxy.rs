@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
 use kube::Config;
 use kube::client::ConfigExt;
 use kube::config::AuthInfo;
@@ -61,6 +62,11 @@ fn tls_to_proxy(config: &Config, tcp: HttpConnector) -> Result<HttpsConnector<Ht
     let mut config = config.clone();
     config.auth_info = AuthInfo::default();
     config.tls_server_name = None;
+    // A connector for a proxy without TLS needs no authorities either.
+    let plain = config.proxy_url.as_ref().is_none_or(|url| url.scheme_str() != Some("https"));
+    if (plain || config.accept_invalid_certs) && config.root_cert.is_none() && config.root_cert_file.is_none() {
+        config.root_cert = Some(Vec::new());
+    }
     config.rustls_https_connector_with_connector(tcp).context("cannot use TLS to the proxy")
 }
 
@@ -127,8 +133,8 @@ fn spares(entry: &str, host: &str, address: Option<IpAddr>, port: &str) -> bool 
     if entry == "*" {
         return true;
     }
-    if let Some((network, length)) = network(entry) {
-        return address.is_some_and(|address| contains(network, length, address));
+    if let Ok(network) = entry.parse::<IpNet>() {
+        return address.is_some_and(|address| network.contains(&address));
     }
     let (name, wanted_port) = split_port(entry);
     if !wanted_port.is_empty() && wanted_port != port {
@@ -149,22 +155,6 @@ fn is_within(host: &str, domain: &str) -> bool {
         (_, None) => false,
         (Some(_), Some(_)) => true,
         (None, Some(rest)) => !domain.is_empty() && (rest.is_empty() || rest.ends_with('.')),
-    }
-}
-
-fn network(entry: &str) -> Option<(IpAddr, u32)> {
-    let (address, length) = entry.split_once('/')?;
-    let (address, length): (IpAddr, u32) = (address.parse().ok()?, length.parse().ok()?);
-    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
-}
-
-fn contains(network: IpAddr, length: u32, address: IpAddr) -> bool {
-    // A shift by the whole width, which a length of zero asks for, is not defined.
-    let same = |a: u128, b: u128, width: u32| (a ^ b).checked_shr(width - length).unwrap_or(0) == 0;
-    match (network, address) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => same(u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => same(a.to_bits(), b.to_bits(), 128),
-        _ => false,
     }
 }
 

@@ -77,10 +77,10 @@ pub struct Rules {
 pub async fn run(invocation: Invocation, progress: watch::Sender<Progress>, output: Output) -> Result<Outcome> {
     let started = Instant::now();
     let identity = Identity::of_this_process(|name| env::var(name).ok());
-    let config = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
+    let login = config::load(invocation.kubeconfig.as_deref(), invocation.context.as_deref()).await?;
     let once = invocation.timeout == Some(Duration::ZERO);
-    let targets = resolve(&invocation.targets, &config.default_namespace);
-    let client = Client::new(config);
+    let targets = resolve(&invocation.targets, &login.config.default_namespace);
+    let client = Client::new(login);
     // One look always ends; else somebody may be logging in by hand.
     let limit = if once { PLUGIN_LIMIT } else { Duration::MAX };
     let Ok(client) = timeout(limit, client).await else {
@@ -381,8 +381,11 @@ mod tests {
 
     const REFUSED: Failure = Failure { class: Class::Denied, text: String::new(), retry_after: None };
 
+    /// Makes a target stand in some way.
+    type Set = fn(&mut Standing);
+
     /// A wait for these, each of them as it stands.
-    fn wait(line: &str, standings: impl IntoIterator<Item = fn(&mut Standing)>) -> Wait {
+    fn wait(line: &str, standings: impl IntoIterator<Item = Set>) -> Wait {
         let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
         let invocation = compat::parse(words, |_| None).expect(line);
         let rules = Rules {
@@ -441,7 +444,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn verdicts_decide_by_the_rules_of_the_wait() {
-        let table: [(&str, [fn(&mut Standing); 2], Option<Outcome>); 14] = [
+        let table: [(&str, [Set; 2], Option<Outcome>); 14] = [
             ("pod a b", [live, live], Some(Outcome::Ready)),
             ("pod a b", [live, nothing], None),
             ("pod a b", [live, waiting], None),

@@ -1,12 +1,12 @@
 //! The environment: our own options by variable, and the three that groundnuty reads.
 //!
-//! Variables are asked for by name, never listed.
+//! Variables are asked for by name; their names alone are looked through for mistyped ones.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cli::{LogLevel, Usage, bad_value, duration};
+use crate::cli::{self, LogLevel, PREFIX, Usage, bad_value, duration};
 
 /// The variables, and what was wrong with them. Kubernetes sets `K8S_WAIT_FOR_PORT` and `K8S_WAIT_FOR_SERVICE_HOST` in
 /// every pod beside a Service called `k8s-wait-for`: no option may have such a name.
@@ -39,7 +39,7 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
 
     /// A mistake here is one of whoever wants this very program to do something, so it is not passed over.
     pub fn option<T>(&self, option: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Usage> {
-        let name = format!("K8S_WAIT_FOR_{}", option.trim_start_matches('-').replace('-', "_").to_uppercase());
+        let name = cli::variable(option);
         let Some(value) = self.value(&name) else { return Ok(None) };
         let parsed = parse(&value).map_err(|reason| bad_value(option, &name, &value, Some(&reason)))?;
         Ok(Some(parsed))
@@ -86,6 +86,19 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
         let pause = |value: &str| duration(value).ok().filter(|pause| !pause.is_zero());
         self.shared("WAIT_TIME", "seconds, as in 2, 0.5 or 2s", pause)
     }
+}
+
+/// The variables of ours that nobody reads, each with what may have been meant.
+pub fn unread(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = cli::variables().collect();
+    let ours = names.filter(|name| name.starts_with(PREFIX) && !known.contains(name));
+    // Kubernetes makes these of Services.
+    let meant = ours.filter(|name| !name.contains("_PORT") && !name.contains("_SERVICE"));
+    let near = |name: &str| {
+        let rated = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
+        rated.min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| format!(", did you mean {known}?"))
+    };
+    meant.map(|name| format!("{name} is not read{}", near(&name).unwrap_or_default())).collect()
 }
 
 pub fn named<T: ValueEnum>(text: &str) -> Result<T, String> {

@@ -427,7 +427,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("job|a|--timeout|1e9", "`--timeout`: `1e9` is not a time", "$TIMES"),
     ("job|a|--timeout|inf", "`--timeout`: `inf` is not a time", "$TIMES"),
     ("job|a|--timeout|99999999999999999999", "`--timeout`: `99999999999999999999` is not a time", "$TIMES"),
-    ("job|a|--timeout|1000y", "`--timeout`: `1000y` is too long", "$TIMES"),
+    ("job|a|--timeout|99999999999", "`--timeout`: `99999999999` is too long", "$TIMES"),
+    ("job|a|--timeout|1000y", "`--timeout`: `1000y` has a unit above days", "$TIMES"),
+    ("job|a|--timeout|5M", "`--timeout`: `5M` has a unit above days", "$TIMES"),
+    ("job|a|--settle=1week", "`--settle`: `1week` has a unit above days", "$TIMES"),
     ("job|a|--settle|soon", "`--settle`: `soon` is not a time", "$TIMES"),
     ("job|a|--auth-grace|x", "`--auth-grace`: `x` is not a time", "$TIMES"),
     ("job|a|--missing|maybe", "`--missing`: `maybe` is none of its values", "`wait`, `fail` or `ready`"),
@@ -508,6 +511,30 @@ fn an_argument_that_is_not_text_is_refused() {
 fn control_characters_of_an_argument_do_not_reach_the_terminal() {
     let error = shown(run("job|a\u{1b}[31mb", &[]));
     assert!(error.starts_with("`a\u{fffd}[31mb` cannot be the name of a Job"), "{error}");
+}
+
+#[test]
+fn mistyped_variables_are_told() {
+    let names = [
+        "K8S_WAIT_FOR_TIMEOT",
+        "K8S_WAIT_FOR_SETTLE",
+        "K8S_WAIT_FOR_SERVICE_HOST",
+        "K8S_WAIT_FOR_PORT_80_TCP",
+        "K8S_WAIT_FOR_SOMETHING",
+        "PATH",
+    ];
+    let told = unread(names.map(str::to_owned).into_iter());
+    let expected =
+        ["K8S_WAIT_FOR_TIMEOT is not read, did you mean K8S_WAIT_FOR_TIMEOUT?", "K8S_WAIT_FOR_SOMETHING is not read"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn role_for_an_account_elsewhere_is_for_the_namespace_that_it_waits_in() {
+    let yaml = shown(run("rbac|job/migrate|data:pod/db-0|--service-account|shop:web", &[]));
+    assert!(yaml.contains("name: \"k8s-wait-for-web\"\n  namespace: \"shop\"\n"), "{yaml}");
+    assert!(yaml.contains("name: \"k8s-wait-for-shop-web\"\n  namespace: \"data\"\n"), "{yaml}");
+    assert!(!yaml.contains("name: \"k8s-wait-for-web\"\nrules"), "no Role without a namespace: {yaml}");
 }
 
 #[test]

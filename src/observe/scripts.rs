@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Absent, Behind, BehindUpdates, Demands, Step, jobs, pods, services};
+use super::{Absent, Behind, BehindUpdates, Demands, Known, Step, jobs, pods, services};
 use crate::compat;
 use crate::failure::{Class, Failure};
 use crate::object::{EndpointSlice, Job, Object, Pod, Service};
@@ -302,6 +302,57 @@ async fn n1_rest_ends_by_a_look_that_is_asked_for_at_its_end() {
     assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
 }
 
+/// With how each state is known.
+async fn known(steps: LocalBoxStream<'static, Step>) -> Vec<String> {
+    let start = Instant::now();
+    let steps = steps.take_until(sleep_until(start + END)).map(|step| match step {
+        Step::Known(Known::Live) => "live".to_owned(),
+        Step::Known(Known::Since(held)) => format!("as of {}", (held - start).as_millis()),
+        step => text(&step),
+    });
+    steps.collect().await
+}
+
+/// At no moment the two together promise more than they should.
+#[tokio::test(start_paused = true)]
+async fn n1_how_it_is_known_is_told_before_a_ready_and_after_all_else() {
+    let updates = [
+        (0, listed([ready("db-0")])),
+        (100, Update::Live),
+        (1_000, applied(unready("db-0"))),
+        (2_000, Update::Blind),
+        (3_000, listed([ready("db-0")])),
+        (4_000, listed([unready("db-0")])),
+    ];
+    let told = known(pods(target("pod db-0"), demands(), blind_script(updates), LookBy::default())).await;
+    let expected = [
+        "as of 0",
+        "ready",
+        "live",
+        "waiting PodsNotReady",
+        "as of 2000",
+        "as of 3000",
+        "ready",
+        "waiting PodsNotReady",
+        "as of 4000",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_service_is_known_as_its_less_known_half_is() {
+    let updates = || blind_script([(0, listed([selecting("db", "db")])), (0, Update::Live), (3_000, Update::Blind)]);
+    let polled = |_: &Behind| {
+        BehindUpdates::Pods(blind_script([(1_000, listed([old("db-0")])), (2_000, listed([old("db-0")]))]))
+    };
+    let told = known(services(target("service db"), demands(), updates(), Box::new(polled), LookBy::default())).await;
+    assert_eq!(told, ["as of 1000", "ready", "as of 2000"], "of two that nobody looks at, the older");
+    let watched =
+        |_: &Behind| BehindUpdates::Pods(blind_script([(1_000, listed([old("db-0")])), (1_500, Update::Live)]));
+    let told = known(services(target("service db"), demands(), updates(), Box::new(watched), LookBy::default())).await;
+    assert_eq!(told, ["as of 1000", "ready", "live", "as of 3000"]);
+}
+
 /// A flap between two looks leaves its time behind.
 #[tokio::test(start_paused = true)]
 async fn n1_pod_that_was_ready_since_another_time_begins_the_rest_anew() {
@@ -445,6 +496,16 @@ async fn n13_named_target_is_absent_once_good_looks_have_lacked_it_for_2_s() {
     let never = |_: &str| panic!("there is no Service");
     let service = services_told("service db", [(0, listed([]))], never).await;
     assert_eq!(service, ["0 waiting NotFound", "2000 absent"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn n13_absence_is_proved_by_a_look_that_is_asked_for() {
+    let look_by = LookBy::default();
+    let updates = [(0, listed([])), (2_000, listed([]))];
+    let start = Instant::now();
+    let steps = pods(target("pod db-0"), demands(), blind_script(updates), look_by.clone());
+    told(steps.take_until(sleep_until(start + Duration::from_secs(1))).boxed_local()).await;
+    assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
 }
 
 fn job(uid: &str, condition: Option<&str>) -> Value {

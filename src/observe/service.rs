@@ -131,7 +131,7 @@ impl Observer for Services {
             // A first look is not over before what is behind every Service was looked at; but what was said before does
             // not hold any more.
             None => self.told.verdict.is_some().then(|| {
-                let text = "what is behind another Service was not seen yet";
+                let text = "what is behind it now was not seen yet";
                 Verdict::waiting(Code::NotLookedYet, text)
             }),
         };
