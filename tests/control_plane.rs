@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         get_alone_is_enough_by_polling,
         get_and_list_are_enough_by_polling,
         job_beside_an_unready_pod_is_not_enough_for_all_but_for_any,
+        names_are_those_that_a_real_api_server_takes,
     ];
     let of_own_cluster =
         tests![complete_job_takes_one_request, wait_takes_a_list_and_a_watch].map(Test::of_own_cluster);
@@ -237,4 +238,35 @@ fn wait_takes_a_list_and_a_watch(namespace: &Namespace) {
     let requests = namespace.requests_by("waiter");
     let verbs: Vec<&str> = requests.iter().map(|request| request.verb.as_str()).collect();
     assert_eq!(verbs, ["list", "watch"], "{requests:#?}");
+}
+
+/// Whatever it takes is taken, and whatever it refuses is a usage error, before any request.
+fn names_are_those_that_a_real_api_server_takes(namespace: &Namespace) {
+    let long = |length: usize| "a".repeat(length);
+    let names = ["a", "9lives", "2048", "db-0", "a.b", "a..b", "a.-b", "A", "a_b", "a-", "-a", ".a", "a.", "\u{e4}"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([63, 64, 253, 254].map(long));
+    let spec = |kind: &str| match kind {
+        // Without this, its name is a label, too, and has to be shorter.
+        "Job" => json!({"manualSelector": true, "selector": {"matchLabels": {"a": "b"}}, "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "x", "image": "x"}]},
+        }}),
+        "Pod" => json!({"containers": [{"name": "x", "image": "x"}]}),
+        _ => json!({"ports": [{"port": 1}]}),
+    };
+    let file = std::env::temp_dir().join(format!("{}.json", namespace.name()));
+    for name in names {
+        for (mode, kind, version) in [("job", "Job", "batch/v1"), ("pod", "Pod", "v1"), ("service", "Service", "v1")] {
+            let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec(kind)});
+            std::fs::write(&file, object.to_string()).expect("the folder takes files");
+            let path = file.to_str().expect("UTF-8");
+            let taken = namespace.run_kubectl(&["create", "--dry-run=server", "--validate=false", "--filename", path]);
+            // What looks like an option or a selector is none of a name's business.
+            let finished = run(namespace, READER, &[&format!("{mode}/{name}"), "--timeout=0"]);
+            assert_eq!(taken.is_ok(), finished.code != Some(2), "{kind} {name}: {taken:?} {finished:#?}");
+        }
+    }
+    std::fs::remove_file(&file).expect("it was there");
 }

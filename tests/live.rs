@@ -1,9 +1,11 @@
 //! The live view, on a pseudo-terminal of the system and as a terminal emulator shows it.
 
 use std::{
+    fs,
     io::Read,
     num::NonZeroU16,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::Path,
     process::{Child, ExitCode, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -15,7 +17,7 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::{LIMIT, Namespace, Needs, machine, tests};
 use vt100::Parser;
 
@@ -25,7 +27,8 @@ fn main() -> ExitCode {
         tests![
             targets_are_redrawn_in_place_and_a_transcript_is_left,
             colors_can_be_had_or_not,
-            terminal_is_left_alone_where_it_cannot_draw
+            terminal_is_left_alone_where_it_cannot_draw,
+            exec_plugin_asks_on_the_terminal
         ],
     )
 }
@@ -56,13 +59,24 @@ fn nonzero(number: u16) -> NonZeroU16 {
 
 impl Terminal {
     fn start(namespace: &Namespace, columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let kubeconfig = namespace.kubeconfig_for("waiter", Some(RIGHTS));
+        Self::start_with(&kubeconfig, columns, arguments, environment, false)
+    }
+
+    /// `talks`: what is typed is read, and stderr is seen, too.
+    fn start_with(
+        kubeconfig: &Path,
+        columns: u16,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        talks: bool,
+    ) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
         unlockpt(&terminal).expect("it is ours");
         tcsetwinsize(&terminal, size(30, columns)).expect("it has a size");
         let path = ptsname(&terminal, Vec::new()).expect("its other end has a name");
         let stdout = open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
-        let kubeconfig = namespace.kubeconfig_for("waiter", Some(RIGHTS));
         let mut command = machine::bound(env!("CARGO_BIN_EXE_k8s-wait-for"));
         command
             .args(arguments)
@@ -71,7 +85,13 @@ impl Terminal {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "xterm")
             .envs(environment.to_vec());
-        let child = command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null()).spawn().expect("it starts");
+        if talks {
+            let other = || stdout.try_clone().expect("a second handle");
+            command.stdin(other()).stderr(other());
+        } else {
+            command.stdin(Stdio::null()).stderr(Stdio::null());
+        }
+        let child = command.stdout(stdout).spawn().expect("it starts");
         // The other end is the child's alone, so that reading ends with it.
         drop(command);
         let screen =
@@ -234,4 +254,29 @@ fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
         assert_eq!(code, Some(124), "{lines:#?}");
         assert!(!bytes.contains('\u{1b}'), "{arguments:?} {environment:?}: {bytes:?}");
     }
+}
+
+/// It asks on stderr, and reads what is typed; nothing is drawn over it.
+fn exec_plugin_asks_on_the_terminal(namespace: &Namespace) {
+    create_job(namespace);
+    complete_job(namespace);
+    let path = namespace.kubeconfig_for("waiter", Some(RIGHTS));
+    let (text, script) = (fs::read_to_string(&path).expect("a kubeconfig"), path.with_extension("sh"));
+    let mut kubeconfig: Value = serde_json::from_str(&text).expect("the testbed writes JSON");
+    let version = "client.authentication.k8s.io/v1";
+    let status = json!({"token": namespace.token_for("waiter")});
+    let credential = json!({"apiVersion": version, "kind": "ExecCredential", "status": status});
+    let words = format!("printf 'password: ' >&2; read -r word; [ \"$word\" = sesame ] && echo '{credential}'");
+    fs::write(&script, format!("#!/bin/sh\n{words}\n")).expect("the folder takes files");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    kubeconfig["users"][0]["user"] =
+        json!({"exec": {"apiVersion": version, "command": script, "interactiveMode": "IfAvailable"}});
+    let path = path.with_extension("plugin.kubeconfig");
+    fs::write(&path, kubeconfig.to_string()).expect("the folder takes files");
+    let terminal = Terminal::start_with(&path, 200, &["job/migrate"], &[], true);
+    terminal.await_lines("the question", |lines| lines.concat().contains("password:"));
+    terminal.await_lines("who is waited for", |lines| lines.concat().contains("waiting for the exec plugin"));
+    rustix::io::write(&terminal.near_end, b"sesame\n").expect("somebody reads");
+    let (code, lines, _) = terminal.finish();
+    assert_eq!(code, Some(0), "{lines:#?}");
 }

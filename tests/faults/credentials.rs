@@ -189,12 +189,34 @@ pub fn exec_plugin_gives_a_certificate(namespace: &Namespace) {
 pub fn exec_plugin_ends_with_the_wait(namespace: &Namespace) {
     let kubeconfig = reader(namespace);
     let number = kubeconfig.with_extension("number");
-    let script = format!("echo $$ > {}.new; mv {0}.new {0}; exec sleep 600", number.display());
+    // It has a child, and that one too.
+    let script = format!(
+        "sh -c 'sleep 600 & echo $$ $! > {}.new; wait' & echo $$ $! >> {0}.new; sleep 1; mv {0}.new {0}; wait",
+        number.display()
+    );
     let kubeconfig = with_plugin(&kubeconfig, "sleeper", &script);
     let finished = wait(&kubeconfig, &["job", "migrate", "--timeout", "3s"]).finish();
     assert_eq!(finished.code, Some(124), "{finished:#?}");
-    let plugin = fs::read_to_string(number).expect("the plugin has started");
-    // Dead, though perhaps nobody has asked for its exit code.
-    let words = || fs::read_to_string(format!("/proc/{}/cmdline", plugin.trim())).unwrap_or_default();
-    since(Instant::now(), "the plugin is gone", || words().is_empty());
+    assert!(finished.stderr.contains("waiting for the exec plugin"), "{finished:#?}");
+    let family = fs::read_to_string(number).expect("the plugin has started");
+    assert!(family.split_whitespace().count() >= 2, "{family}");
+    for member in family.split_whitespace() {
+        // Dead, though perhaps nobody has asked for its exit code.
+        let words = || fs::read_to_string(format!("/proc/{member}/cmdline")).unwrap_or_default();
+        since(Instant::now(), "the plugin is gone", || words().is_empty());
+    }
+}
+
+/// What it gave is not accepted, and it gives nothing else: that is a refusal still.
+pub fn exec_plugin_that_fails_after_a_401_is_a_refusal(namespace: &Namespace) {
+    let kubeconfig = reader(namespace);
+    let revoked = exec_credential(&json!({"token": "revoked"}));
+    let script = format!("echo x >> \"$0.runs\"; [ $(wc -l < \"$0.runs\") = 1 ] && echo '{revoked}'");
+    let kubeconfig = with_plugin(&kubeconfig, "failing", &script);
+    for line in [&["job", "migrate", "--auth-grace", "3s"][..], &["job", "migrate", "--timeout", "3s"]] {
+        let runs = kubeconfig.with_file_name(format!("{}.waiter.failing.sh.runs", namespace.name()));
+        drop(fs::remove_file(runs));
+        let finished = wait(&kubeconfig, line).finish();
+        assert_eq!(finished.code, Some(77), "{finished:#?}");
+    }
 }

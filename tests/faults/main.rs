@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             exec_plugin_runs_again_after_a_401,
             exec_plugin_gives_a_certificate,
             exec_plugin_ends_with_the_wait,
+            exec_plugin_that_fails_after_a_401_is_a_refusal,
             service_account_of_the_pod_is_used_without_a_proxy;
         answers:
             retry_after_is_a_floor,
@@ -56,7 +57,9 @@ fn main() -> ExitCode {
         proxies:
             environment_names_the_proxy,
             kubeconfig_names_the_proxy,
-            proxy_that_refuses_is_named;
+            proxy_that_refuses_is_named,
+            certificate_replaced_after_a_failed_handshake_is_used,
+            empty_root_serves_without_certificates;
         ends:
             outputs_that_take_nothing_hold_nothing_up,
             deadline_holds_in_every_fault,

@@ -8,7 +8,11 @@ use std::{
     thread,
 };
 
-use testbed::{Namespace, Wait};
+use serde_json::{Value, json};
+use testbed::{
+    Namespace, Wait,
+    front::{Front, Reply},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -16,8 +20,9 @@ use tokio::{
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        ServerConfig,
+        RootCertStore, ServerConfig,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        server::WebPkiClientVerifier,
     },
 };
 
@@ -31,6 +36,8 @@ enum Speech {
     Http,
     Https(TlsAcceptor),
     Socks,
+    /// no proxy, but TLS before this server
+    Tls(TlsAcceptor, String),
 }
 
 /// A proxy, and whom it was asked for, with which credentials. It ends with the program.
@@ -68,6 +75,11 @@ async fn serve(client: TcpStream, speech: Speech, log: Arc<Mutex<Vec<String>>>) 
         Speech::Http => connect(client, &log).await,
         Speech::Https(acceptor) => connect(acceptor.accept(client).await?, &log).await,
         Speech::Socks => socks(client, &log).await,
+        Speech::Tls(acceptor, server) => {
+            let mut client = acceptor.accept(client).await?;
+            let mut upstream = TcpStream::connect(server).await?;
+            copy_bidirectional(&mut client, &mut upstream).await.map(drop)
+        }
     }
 }
 
@@ -153,12 +165,89 @@ pub fn kubeconfig_names_the_proxy(namespace: &Namespace) {
 
 /// The certificate is the API server's, which is good for the loopback address too.
 fn tls(folder: &Path) -> TlsAcceptor {
-    let read = |file: &str| fs::read(folder.join(file)).expect("the testbed's certificates are readable");
-    let certificates =
-        CertificateDer::pem_slice_iter(&read("apiserver.crt")).map(|it| it.expect("a certificate")).collect();
-    let key = PrivateKeyDer::from_pem_slice(&read("apiserver.key")).expect("a key");
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key);
-    TlsAcceptor::from(Arc::new(config.expect("they belong together")))
+    let config = ServerConfig::builder().with_no_client_auth();
+    let (certificates, key) = identity(folder);
+    TlsAcceptor::from(Arc::new(config.with_single_cert(certificates, key).expect("they belong together")))
+}
+
+fn identity(folder: &Path) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    let key = PrivateKeyDer::from_pem_slice(&read(folder, "apiserver.key")).expect("a key");
+    (certificates(folder, "apiserver.crt"), key)
+}
+
+fn read(folder: &Path, file: &str) -> Vec<u8> {
+    fs::read(folder.join(file)).expect("the testbed's certificates are readable")
+}
+
+fn certificates(folder: &Path, file: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(&read(folder, file)).map(|it| it.expect("a certificate")).collect()
+}
+
+/// TLS that takes only clients of the cluster's own authority, and then a server without.
+pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates(&folder, "ca.crt"));
+    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("authorities");
+    let (chain, key) = identity(&folder);
+    let config = ServerConfig::builder().with_client_cert_verifier(clients).with_single_cert(chain, key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.expect("they belong together")));
+    let front = Front::start(namespace.cluster(), |_| Reply::Pass);
+    let server = Proxy::start(Speech::Tls(acceptor, front.url().trim_start_matches("http://").to_owned()));
+    let kubeconfig = reader(namespace);
+    let (certificate, key) = (kubeconfig.with_extension("my.crt"), kubeconfig.with_extension("my.key"));
+    let use_those_of = |name: &str| {
+        fs::write(&key, read(&folder, &format!("{name}.key"))).expect("the folder takes files");
+        fs::write(&certificate, read(&folder, &format!("{name}.crt"))).expect("the folder takes files");
+    };
+    use_those_of("stranger");
+    let kubeconfig = changed(&kubeconfig, "certificate", |cluster, user| {
+        cluster["server"] = format!("https://{}", server.address).into();
+        *user = json!({"client-certificate": certificate, "client-key": key});
+    });
+    let waiting = with_environment(&kubeconfig, &[]);
+    waiting.line("trying again");
+    use_those_of("client");
+    succeeds(waiting);
+}
+
+/// Nothing in it but the static binary and a kubeconfig: no authorities, no names, no proc, no tmp.
+pub fn empty_root_serves_without_certificates(namespace: &Namespace) {
+    create_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let kubeconfig = reader(namespace);
+    let root = kubeconfig.with_extension("root");
+    fs::create_dir(&root).expect("the folder takes folders");
+    let program = testbed::product::ready().expect("the static binary");
+    fs::copy(program, root.join("k8s-wait-for")).expect("the folder takes files");
+    let front = Front::start(namespace.cluster(), |_| Reply::Pass);
+    let authority = namespace.cluster().admin_kubeconfig().with_file_name("ca.crt");
+    let data = |kubeconfig: &Path, change: &dyn Fn(&mut Value)| {
+        let changed = changed(kubeconfig, "root", |cluster, _| {
+            cluster.as_object_mut().expect("a cluster").remove("certificate-authority");
+            change(cluster);
+        });
+        fs::copy(changed, root.join("config")).expect("the folder takes files");
+    };
+    let run = |code: i32, text: &str| {
+        let words =
+            ["chroot", root.to_str().expect("UTF-8"), "/k8s-wait-for", "job", "migrate", "--kubeconfig", "/config"];
+        let none: [(&'static str, &str); 0] = [];
+        let finished = Wait::start(words[0], &words[1..], none).finish();
+        assert_eq!(finished.code, Some(code), "{finished:#?}");
+        assert!(finished.output().contains(text), "{text}: {finished:#?}");
+    };
+    data(&kubeconfig, &|cluster| cluster["server"] = front.url().into());
+    run(0, "done after");
+    data(&kubeconfig, &|cluster| cluster["insecure-skip-tls-verify"] = true.into());
+    run(0, "done after");
+    fs::copy(authority, root.join("ca.crt")).expect("the folder takes files");
+    data(&kubeconfig, &|cluster| cluster["certificate-authority"] = "ca.crt".into());
+    run(0, "done after");
+    data(&kubeconfig, &|_| {});
+    run(78, "SSL_CERT_FILE");
 }
 
 pub fn proxy_that_refuses_is_named(namespace: &Namespace) {

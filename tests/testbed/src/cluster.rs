@@ -109,6 +109,11 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// kubectl, to be compared with.
+    pub fn kubectl(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// A kubeconfig with every right.
     pub fn admin_kubeconfig(&self) -> &Path {
         &self.kubeconfig

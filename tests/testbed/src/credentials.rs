@@ -78,7 +78,11 @@ impl Credentials {
         let mut client = named("admin-by-certificate")?;
         client.distinguished_name.push(DnType::OrganizationName, "system:masters");
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.write_signed("client", &client, &issuer)
+        self.write_signed("client", &client, &issuer)?;
+        // Whom nobody knows.
+        let key = KeyPair::generate()?;
+        self.write("stranger.crt", &named("stranger")?.self_signed(&key)?.pem())?;
+        self.write("stranger.key", &key.serialize_pem())
     }
 
     fn write_signed(&self, name: &str, parameters: &CertificateParams, issuer: &Issuer<KeyPair>) -> Result<()> {
