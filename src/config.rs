@@ -356,6 +356,10 @@ fn check_user(auth: &AuthInfo) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+    use kube::client::{Body, ConfigExt};
+    use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+
     use super::*;
     use crate::client::Client;
 
@@ -554,6 +558,12 @@ current-context: far
             let Ok(login) = from_parts(read, Some(context), |_| None).await else { continue };
             logins += 1;
             drop(login.credentials.header());
+            // As far as the request's own URL.
+            let asked = service_fn(|asked: Request<Body>| async move { Ok::<_, BoxError>(asked.uri().to_string()) });
+            let stack = ServiceBuilder::new().layer(login.config.base_uri_layer()).service(asked);
+            let request = Request::get("/api/v1/pods?watch=true").body(Body::empty()).expect("a request");
+            let url = stack.oneshot(request).await.expect("it is only looked at");
+            assert!(url.starts_with("http") && url.ends_with("/api/v1/pods?watch=true"), "{url}");
             drop(login.plugin.as_ref().map(|plugin| plugin.info(true)));
             drop(Client::new(Login { plugin: None, ..login }).await);
         }

@@ -761,6 +761,26 @@ async fn n13_each_job_that_is_gone_needs_one_in_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn n13_namesake_takes_the_place_of_its_own() {
+    let failed = |name: &str, uid: &str| named_job(name, uid, Some("Failed"));
+    let updates = [
+        (0, listed([failed("a", "1"), failed("b", "2"), named_job("z", "9", Some("Complete"))])),
+        (1_000, deleted(failed("a", "1"))),
+        (1_001, deleted(failed("b", "2"))),
+        (2_000, applied(named_job("b", "3", Some("Complete")))),
+    ];
+    let demands = Demands { outlives_failure: true, ..demands() };
+    let steps = jobs(target("job -lapp=x"), demands, script(updates), LookBy::default());
+    let steps: Vec<Step> = steps.take_until(sleep_until(Instant::now() + END)).collect().await;
+    let texts = steps.iter().filter_map(|step| match step {
+        Step::Verdict(verdict) => verdict.reason().map(|reason| reason.text.as_str()),
+        _ => None,
+    });
+    let expected = "job a is gone without having completed, and no other has taken its place yet";
+    assert_eq!(texts.last(), Some(expected), "{steps:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn n13_failed_pod_of_a_selector_that_is_gone_needs_another_one() {
     let failed = || pod("db-1", "Failed", "False", DATE);
     let updates =
