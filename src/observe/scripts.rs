@@ -772,12 +772,12 @@ async fn n13_namesake_takes_the_place_of_its_own() {
     let demands = Demands { outlives_failure: true, ..demands() };
     let steps = jobs(target("job -lapp=x"), demands, script(updates), LookBy::default());
     let steps: Vec<Step> = steps.take_until(sleep_until(Instant::now() + END)).collect().await;
-    let texts = steps.iter().filter_map(|step| match step {
+    let mut texts = steps.iter().filter_map(|step| match step {
         Step::Verdict(verdict) => verdict.reason().map(|reason| reason.text.as_str()),
         _ => None,
     });
     let expected = "job a is gone without having completed, and no other has taken its place yet";
-    assert_eq!(texts.last(), Some(expected), "{steps:#?}");
+    assert_eq!(texts.next_back(), Some(expected), "{steps:#?}");
 }
 
 #[tokio::test(start_paused = true)]
