@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use http::Uri;
 use kube::config::Cluster;
+use percent_encoding::percent_decode_str;
 
 /// The URL of a cluster's `server`, and the name and password that stood in it.
 ///
@@ -69,22 +70,7 @@ fn password(user: &str) -> (String, String) {
 
 /// Without its `%40` and their kin.
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -117,6 +103,7 @@ mod tests {
             (" https://localhost\n", "https://localhost"),
             ("https://jane:p%40w@localhost:6443", "https://localhost:6443 as jane with p@w"),
             ("https://jane@localhost", "https://localhost as jane with "),
+            ("https://jane:%+f%@localhost", "https://localhost as jane with %+f%"),
             ("https://localhost:99999", "! its `server` has the port `99999`, which is none"),
             ("https://localhost:abc", "! its `server` has the port `abc`, which is none"),
             ("https://localhost:0", "! its `server` has the port `0`, which is none"),
