@@ -121,6 +121,14 @@ fn steps<O: Observer + 'static>(observer: O) -> LocalBoxStream<'static, Step> {
     .boxed_local()
 }
 
+/// The next update. A query's stream does not end; one that does has nothing more to say.
+async fn coming<T>(updates: &mut LocalBoxStream<'static, Update<T>>) -> Update<T> {
+    match updates.next().await {
+        Some(update) => update,
+        None => std::future::pending().await,
+    }
+}
+
 /// The objects of one query as they are now, by namespace and name.
 #[derive(Debug)]
 struct Store<T> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use futures::stream::{LocalBoxStream, StreamExt};
+use futures::stream::LocalBoxStream;
 use tokio::time::Instant;
 
-use super::{Absence, Absent, Demands, Key, Observer, Rest, Step, Store, Told, key, rest, steps, vouched};
+use super::{Absence, Absent, Demands, Key, Observer, Rest, Step, Store, Told, coming, key, rest, steps, vouched};
 use crate::evaluate::{self, count};
 use crate::object::Job;
 use crate::settle::Settling;
@@ -67,10 +67,8 @@ struct Owed {
 
 impl Observer for Jobs {
     async fn update(&mut self) -> Option<Step> {
-        match self.updates.next().await {
-            Some(update) => self.take(update),
-            None => std::future::pending().await,
-        }
+        let update = coming(&mut self.updates).await;
+        self.take(update)
     }
 
     fn judge(&mut self) -> Vec<Step> {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use futures::stream::{LocalBoxStream, StreamExt};
+use futures::stream::LocalBoxStream;
 use tokio::time::Instant;
 
 use super::{Absence, Absent, Demands, Leaving, Observer, Rest, Shape, Step, Store, Told};
-use super::{rest, shape, steps, vouched, youngest};
+use super::{coming, rest, shape, steps, vouched, youngest};
 use crate::evaluate;
 use crate::evaluate::count;
 use crate::evaluate::pod::{State, View, state};
@@ -56,10 +56,8 @@ struct Pods {
 
 impl Observer for Pods {
     async fn update(&mut self) -> Option<Step> {
-        match self.updates.next().await {
-            Some(update) => self.take(update),
-            None => std::future::pending().await,
-        }
+        let update = coming(&mut self.updates).await;
+        self.take(update)
     }
 
     fn judge(&mut self) -> Vec<Step> {

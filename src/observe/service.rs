@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{LocalBoxStream, StreamExt};
+use futures::stream::LocalBoxStream;
 use tokio::time::Instant;
 
 use super::{Absence, Absent, Demands, Leaving, Observer, Rest, Shape, Sight, Step, Store, Told};
-use super::{rest, shape, steps, vouched};
+use super::{coming, rest, shape, steps, vouched};
 use crate::evaluate;
 use crate::evaluate::count;
 use crate::evaluate::pod::{State, View, ready_since};
@@ -98,7 +98,7 @@ impl Observer for Services {
     async fn update(&mut self) -> Option<Step> {
         let behind = next_behind(&mut self.backings);
         let step = tokio::select! {
-            Some(update) = self.updates.next() => Ok(update),
+            update = coming(&mut self.updates) => Ok(update),
             step = behind => Err(step),
         };
         match step {
@@ -233,8 +233,8 @@ impl Watched {
 impl Source {
     async fn next(&mut self) -> Option<Step> {
         match self {
-            Self::Pods(store, updates) => store.take(updates.next().await?),
-            Self::Slices(store, updates) => store.take(updates.next().await?),
+            Self::Pods(store, updates) => store.take(coming(updates).await),
+            Self::Slices(store, updates) => store.take(coming(updates).await),
         }
     }
 
