@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::{Namespace, Wait};
+use testbed::{
+    Namespace, Wait,
+    fleeting::{FLEETING_JOB, run_fleeting_job},
+};
 
 use crate::scene::{
     EVERYTHING, Fault, PROGRAM, complete_job, create_job, create_pod, ends, fail_job, set_ready, start, status,
@@ -73,21 +76,8 @@ const POLLING: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [list]},
 
 /// Completed and removed at once, between two polls: the job controller's event names it.
 pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namespace) {
-    namespace.apply(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec:
-  ttlSecondsAfterFinished: 0
-  template:
-    spec:
-      restartPolicy: Never
-      nodeSelector: {testbed: none}
-      containers: [{name: migrate, image: 'busybox:1.37'}]
-",
-    );
-    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
+    namespace.apply(FLEETING_JOB);
+    namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
     let fault = Fault::start(namespace, |asked| {
         // The first list shows it running; then nobody looks until it is gone, and its history is forgotten.
         let fails = || if asked.is_watch() { status(410, "Expired") } else { status(503, "Down") };
@@ -96,11 +86,7 @@ spec:
     let wait = crate::scene::start_at(namespace, &fault.front.url(), "job migrate", &[]);
     wait.line("waiting: the Job is running");
     wait.line("trying again");
-    namespace.write_status(
-        &format!("pod/{}", pod["metadata"]["name"].as_str().expect("a name")),
-        &json!({"phase": "Succeeded"}),
-    );
-    namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
+    run_fleeting_job(namespace);
     namespace.eventually("the Job's event", || {
         namespace.list("event", "").into_iter().find(|event| event["reason"] == "Completed")
     });

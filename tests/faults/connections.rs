@@ -15,6 +15,7 @@ use std::{
 use serde_json::json;
 use testbed::{
     Namespace, Wait,
+    fleeting::{FLEETING_JOB, run_fleeting_job},
     front::{Front, Reply, head},
     wire::{Cut, Faults, Wire},
 };
@@ -268,28 +269,6 @@ pub fn slow_line_is_no_fault(namespace: &Namespace) {
     let finished = succeeds(wait_for_job(&through(namespace, &wire)));
     assert!(!finished.stdout.contains("trying again"), "{finished:#?}");
     shown("a line of 2 kB/s: exit after", format!("{:.2} s", finished.elapsed.as_secs_f64()));
-}
-
-/// The controller completes this Job when its pod has succeeded, and deletes it at once.
-const FLEETING_JOB: &str = "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec:
-  ttlSecondsAfterFinished: 0
-  template:
-    spec:
-      restartPolicy: Never
-      nodeSelector: {testbed: none}
-      containers: [{name: migrate, image: busybox:1.37}]
-";
-
-/// Completes the fleeting Job and waits until it is gone.
-pub fn run_fleeting_job(namespace: &Namespace) {
-    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
-    let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
-    namespace.write_status(&format!("pod/{name}"), &json!({"phase": "Succeeded"}));
-    namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
 }
 
 pub fn job_deleted_while_partitioned_is_decided_by_its_deletion(namespace: &Namespace) {

@@ -15,9 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
 use testbed::{
-    Cluster, Namespace, Needs, Signal, Test, run_tests_beside, tests,
+    Cluster, Namespace, Needs, Signal, Test,
+    fleeting::{FLEETING_JOB, run_fleeting_job},
+    run_tests_beside, tests,
     wire::{Cut, Faults, Wire},
 };
 
@@ -177,20 +178,6 @@ fn two_api_servers_restarted_in_turn_are_survived(namespace: &Namespace) {
     within(LONGEST_PAUSE, "two API servers restarted in turn: exit after the Job completes", completed.elapsed());
 }
 
-/// The controller completes this Job when its pod has succeeded, and deletes it at once.
-const FLEETING_JOB: &str = "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec:
-  ttlSecondsAfterFinished: 0
-  template:
-    spec:
-      restartPolicy: Never
-      nodeSelector: {testbed: none}
-      containers: [{name: migrate, image: busybox:1.37}]
-";
-
 fn job_gone_with_its_history_is_waited_for(namespace: &Namespace) {
     namespace.apply(FLEETING_JOB);
     let wire = wire(namespace.cluster(), Faults::default());
@@ -198,10 +185,7 @@ fn job_gone_with_its_history_is_waited_for(namespace: &Namespace) {
     await_watch(namespace);
     wire.set(Faults { refuse: true, ..Faults::default() });
     wire.cut(Cut::Rst);
-    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
-    let pod = pod["metadata"]["name"].as_str().expect("a pod has a name").to_owned();
-    namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Succeeded"}));
-    namespace.eventually("the Job is gone", || namespace.find("job/migrate").is_none().then_some(()));
+    run_fleeting_job(namespace);
     // A new API server knows nothing of what was before it.
     start_api_server(namespace.cluster());
     wire.set(Faults::default());

@@ -9,6 +9,7 @@ pub mod cluster;
 mod credentials;
 pub mod dockerfile;
 pub mod enter;
+pub mod fleeting;
 pub mod front;
 pub mod harness;
 mod image;
