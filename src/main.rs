@@ -4,44 +4,18 @@
 //! whichever comes first; it is the one place that exits and prints an error chain. Nothing that blocks the other
 //! thread (an exec plugin, getaddrinfo) delays the exit.
 
-mod backoff;
+mod api;
 mod cli;
-mod client;
-mod compat;
-mod config;
-mod credentials;
-mod evaluate;
-mod events;
-mod evidence;
-mod exec;
-mod explain;
-mod failure;
-#[cfg(test)]
-mod fuzz;
-mod gone;
+mod diagnose;
+mod follow;
 mod identity;
-mod inquiry;
-mod live;
-mod mark;
-mod object;
-mod observe;
-mod open;
+mod kinds;
 mod outcome;
 mod output;
-mod proof;
-mod proxy;
 mod rbac;
-mod report;
-mod resource;
-mod selector;
-mod server;
-mod settle;
-mod standing;
+mod status;
 mod target;
-mod termination;
-mod verdict;
 mod wait;
-mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -55,16 +29,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch as channel};
 use tokio::time::{self, Instant, sleep};
 
-use crate::cli::{Color, Failed, Form, LogFormat, LogLevel, Stop};
-use crate::compat::Invocation;
-use crate::failure::Class;
-use crate::inquiry::LATE_REPORT;
+use crate::api::failure::Class;
+use crate::cli::Invocation;
+use crate::cli::options::{Color, Failed, Form, LogFormat, LogLevel, Stop};
+use crate::diagnose::LATE_REPORT;
 use crate::outcome::Outcome;
-use crate::output::Output;
+use crate::output::lines::Style;
+use crate::output::{Output, lines, termination};
 use crate::rbac::Subject;
-use crate::report::Style;
-use crate::standing::{Standing, denied};
-use crate::verdict::Verdict;
+use crate::status::{Standing, denied};
+use crate::target::verdict::Verdict;
 use crate::wait::Progress;
 
 /// What is left to the other thread when the end is decided.
@@ -75,8 +49,8 @@ fn main() {
     let output = Output::start();
     let arguments: Vec<OsString> = env::args_os().collect();
     let variable = |name: &str| env::var(name).ok();
-    let json = || compat::wants_json(&arguments, variable);
-    let code = match compat::parse(arguments.iter().cloned(), variable) {
+    let json = || cli::wants_json(&arguments, variable);
+    let code = match cli::parse(arguments.iter().cloned(), variable) {
         Ok(invocation) => supervise(invocation, &output)
             .unwrap_or_else(|error| refuse(outcome::CONFIGURATION, &format!("error: {error:#}"), json(), &output)),
         Err(Stop::Text(text)) => {
@@ -93,7 +67,7 @@ fn main() {
 fn refuse(code: i32, text: &str, json: bool, output: &Output) -> i32 {
     if json {
         let style = Style { json, quiet: false, color: false };
-        output.clone().styled(style, false).say(&report::refusal(code, text));
+        output.clone().styled(style, false).say(&lines::refusal(code, text));
     } else {
         output.error(&format!("{text}\n"));
     }
@@ -113,13 +87,13 @@ fn supervise(invocation: Invocation, output: &Output) -> Result<i32> {
     let over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
     let refused = over && denied(quorum, &standings, Duration::ZERO, outlives_failure);
     let outcome = if refused { Outcome::Denied } else { outcome };
-    let closing = report::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
+    let closing = lines::closing(&outcome, &standings, started.elapsed().unwrap_or_default());
     let remedy = if outcome == Outcome::Denied { remedy(&standings) } else { None };
-    let report = report::report(&outcome, &standings);
-    for line in report.iter().chain([&closing]).chain(remedy.as_deref().map(report::remedy).as_ref()) {
+    let report = lines::report(&outcome, &standings);
+    for line in report.iter().chain([&closing]).chain(remedy.as_deref().map(lines::remedy).as_ref()) {
         output.say(line);
     }
-    let (mut lines, log) = report::essence(&outcome, &standings, &closing);
+    let (mut lines, log) = lines::essence(&outcome, &standings, &closing);
     lines.extend(remedy);
     termination::leave(&marks(&outcome, &standings), &lines, &log);
     Ok(outcome.code())
@@ -155,7 +129,7 @@ fn styled(output: &Output, invocation: &Invocation) -> Output {
 /// Those of the targets that are ready, where the whole wait is.
 fn marks(outcome: &Outcome, standings: &[Standing]) -> Vec<String> {
     let ready = standings.iter().filter(|it| *outcome == Outcome::Ready && it.verdict == Some(Verdict::Ready));
-    mark::lines(ready.filter_map(|standing| Some((&standing.target, standing.mark.as_deref()?))))
+    crate::target::mark::lines(ready.filter_map(|standing| Some((&standing.target, standing.mark.as_deref()?))))
 }
 
 /// What comes first: the outcome, the deadline or a signal; and how things stood then. Whichever it is, the other thread
@@ -243,7 +217,7 @@ fn start_log(invocation: &Invocation, output: &Output) {
         LogFormat::Json => log.json().init(),
     }
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for warning in invocation.warnings.iter().cloned().chain(compat::unread(names)) {
+    for warning in invocation.warnings.iter().cloned().chain(cli::unread(names)) {
         tracing::warn!("{warning}");
     }
 }

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::Usage;
-use crate::resource::{ENDPOINT_SLICES, EVENTS, JOBS, POD_LOGS, PODS, Resource, SERVICES};
+use crate::cli::options::Usage;
+use crate::kinds::resource::{ENDPOINT_SLICES, EVENTS, JOBS, POD_LOGS, PODS, Resource, SERVICES};
 use crate::target::{Kind, Scope, Target};
 
 /// What the Role is for.

@@ -1,0 +1,447 @@
+//! The hardened connection to the API server: connection settings, credentials and limits on every request. It never
+//! retries; whoever calls knows what a retry would be good for.
+//!
+//! kube's own stack leaves `TCP_NODELAY` off (a stall of 40 ms on every cold start: Nagle against delayed ACK), has no
+//! keepalive (a half-open connection is noticed after 295 s) and no limit on a response, hence a stack of our own
+//! from the layers of `ConfigExt`.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client as Transport;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use k8s_openapi::ByteString;
+use k8s_openapi::jiff::{self, Timestamp};
+use kube::Config;
+use kube::client::{Body, ConfigExt};
+use kube::config::AuthInfo;
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tower::timeout::error::Elapsed;
+use tower::{BoxError, ServiceBuilder};
+
+use crate::api::config::Login;
+#[cfg(test)]
+use crate::api::credentials::Credentials;
+use crate::api::failure::{Class, Failure, excerpt, harmless};
+use crate::api::proxy::Route;
+
+/// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const NO_CONNECTION: &str = "no connection within 5s";
+/// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a whole body may take that never stalls; a watch is not read whole.
+const BODY_LIMIT: Duration = Duration::from_mins(1);
+/// How long an exec plugin may take to renew its credentials.
+pub const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
+/// The longest body and the longest watch event that are read, in bytes. etcd takes objects up to 1.5 MiB.
+const SIZE_LIMIT: usize = 32 << 20;
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// JSON, if all is well
+    pub body: Vec<u8>,
+    /// the server's clock, in whole seconds; ours where it sends none
+    pub date: Timestamp,
+}
+
+impl Answer {
+    /// An answer that is not what was asked for.
+    pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
+        Failure::transient(format!("cannot read the API server's answer ({error}): {}", excerpt(&self.body)))
+    }
+}
+
+/// The API server, as whoever the configuration says.
+#[derive(Clone)]
+pub struct Client {
+    access: Arc<Access>,
+}
+
+struct Access {
+    login: Login,
+    session: Mutex<Session>,
+}
+
+/// A connection pool and the credentials that go with it.
+#[derive(Clone)]
+struct Session {
+    stack: kube::Client,
+    /// from the plugin
+    authorization: Option<HeaderValue>,
+    expires: Option<Timestamp>,
+    /// the server has answered 401
+    refused: bool,
+    /// no connection came about: what was read from files may be out of date
+    stale: bool,
+}
+
+impl Client {
+    /// Builds the stack; no request is sent yet. Runs the kubeconfig's exec plugin, for as long as it takes.
+    ///
+    /// # Errors
+    /// A configuration that a person has to mend.
+    pub async fn new(login: Login) -> anyhow::Result<Self> {
+        let session = Session::start(&login).await.with_context(|| format!("cannot use {}", login.origin))?;
+        Ok(Self { access: Arc::new(Access { login, session: Mutex::new(session) }) })
+    }
+
+    /// One whose API server is this service: for scripts under a paused clock.
+    #[cfg(test)]
+    pub fn of_service<S, B>(service: S) -> Self
+    where
+        S: tower::Service<Request<Body>, Response = Response<B>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let stack = kube::Client::new(service, "shop");
+        let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
+        let config = Config::new(http::Uri::from_static("http://localhost"));
+        let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
+        Self { access: Arc::new(Access { login, session: Mutex::new(session) }) }
+    }
+
+    /// One whole response body.
+    pub async fn read(&self, request: Request<Vec<u8>>) -> Result<Answer, Failure> {
+        let response = self.send(request).await?;
+        let date = date(&response);
+        Ok(Answer { body: body(response).await?, date })
+    }
+
+    /// The lines of a response that does not end by itself.
+    pub async fn lines(&self, request: Request<Vec<u8>>) -> Result<Lines, Failure> {
+        Ok(Lines { body: self.send(request).await?.into_body(), buffer: BytesMut::new(), searched: 0 })
+    }
+
+    async fn send(&self, mut request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+        let session = self.access.session().await?;
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        if let Some(authorization) = session.authorization.or_else(|| self.access.login.credentials.header()) {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        }
+        tracing::debug!(method = %request.method(), uri = %request.uri(), "request");
+        let sent = timeout(RESPONSE_LIMIT, session.stack.send(request.map(Body::from))).await;
+        let sent = sent.map_err(|_| silent(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => {
+                self.access.session.lock().await.stale = true;
+                return Err(unconnected(&error));
+            }
+        };
+        let status = response.status();
+        tracing::debug!(%status, "response");
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            self.access.session.lock().await.refused = true;
+        }
+        let retry_after = retry_after(&response);
+        let body = body(response).await.unwrap_or_default();
+        Err(Failure::from_status(status, retry_after, &body))
+    }
+}
+
+fn silent(text: String) -> Failure {
+    Failure { class: Class::Silent, ..Failure::transient(text) }
+}
+
+fn unconnected(error: &(dyn StdError + 'static)) -> Failure {
+    let links = std::iter::successors(Some(error), |error| (*error).source());
+    let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    let refused = links.filter_map(|error| error.downcast_ref()).any(is_refused);
+    let text = format!("cannot reach the API server: {}", causes(error));
+    Failure { class: Class::Unconnected { refused }, ..Failure::transient(text) }
+}
+
+impl Access {
+    /// The present session; a new one when its credentials have run out or were refused and others can be had, or when
+    /// the files that it was made of may have changed.
+    async fn session(&self) -> Result<Session, Failure> {
+        let mut session = self.session.lock().await;
+        let config = &self.login.config;
+        let files = config.auth_info.client_certificate.is_some() || config.root_cert_file.is_some();
+        let expired = session.expires.is_some_and(|expires| expires <= Timestamp::now());
+        if session.stale && files && !session.refused {
+            session.stale = false;
+            // A file that is being replaced: the old one, then.
+            if let Ok(stack) = stack(&self.login.config) {
+                session.stack = stack;
+            }
+        }
+        let others = self.login.plugin.is_some() || config.auth_info.client_certificate.is_some();
+        if expired || session.refused && others {
+            let renewed = self.renewed().await;
+            // Refused, or out of date, and nothing better to be had: that is the API server's refusal still.
+            let class = Class::Unauthenticated;
+            *session = renewed.map_err(|error| {
+                let text = format!("no new credentials: {error:#}");
+                Failure { class, ..Failure::transient(text) }
+            })?;
+        }
+        Ok(session.clone())
+    }
+
+    async fn renewed(&self) -> anyhow::Result<Session> {
+        // Nobody sits before it to log in by hand, as there may have been at the start.
+        timeout(PLUGIN_LIMIT, Session::start(&self.login))
+            .await
+            .with_context(|| format!("the exec plugin has not ended for {PLUGIN_LIMIT:?}"))?
+    }
+}
+
+impl Session {
+    async fn start(login: &Login) -> anyhow::Result<Self> {
+        let (mut authorization, mut expires) = (None, None);
+        let stack = match &login.plugin {
+            None => stack(&login.config)?,
+            Some(plugin) => {
+                let credential = plugin.run().await?;
+                (authorization, expires) = (credential.authorization, credential.expires);
+                let mut config = login.config.clone();
+                if let Some((certificate, key)) = credential.identity {
+                    present(&mut config.auth_info, certificate, key)?;
+                }
+                stack(&config)?
+            }
+        };
+        Ok(Self { stack, authorization, expires, refused: false, stale: false })
+    }
+}
+
+/// Puts a client certificate where the kubeconfig would have it, in base64: as JSON, because the key's type is a
+/// secret that only reading makes.
+fn present(auth: &mut AuthInfo, certificate: String, key: String) -> anyhow::Result<()> {
+    let [certificate, key] = [certificate, key].map(|pem| ByteString(pem.into_bytes()));
+    let with_identity: AuthInfo =
+        serde_json::from_value(json!({ "client-certificate-data": certificate, "client-key-data": key }))?;
+    auth.client_certificate_data = with_identity.client_certificate_data;
+    auth.client_key_data = with_identity.client_key_data;
+    Ok(())
+}
+
+fn stack(config: &Config) -> anyhow::Result<kube::Client> {
+    let route = Route::new(config, tcp_connector())?;
+    let trusting = trust(config);
+    let connector = trusting.rustls_https_connector_with_connector(route).with_context(|| tls_hint(&trusting))?;
+    let connector = ServiceBuilder::new().map_err(late).map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
+    let transport: Transport<_, Body> = Transport::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .layer(config.extra_headers_layer().context("cannot use the impersonation settings")?)
+        .map_err(BoxError::from)
+        .service(transport);
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
+}
+
+/// Where no certificate is checked, none is needed: this may be a machine, or an image, without any.
+pub fn trust(config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.accept_invalid_certs || config.cluster_url.scheme_str() == Some("http") {
+        (config.root_cert, config.root_cert_file) = (Some(Vec::new()), None);
+    }
+    config
+}
+
+fn tls_hint(config: &Config) -> String {
+    let mut without_roots = config.clone();
+    (without_roots.root_cert, without_roots.root_cert_file) = (Some(Vec::new()), None);
+    let no_roots = config.root_cert.is_none() && config.root_cert_file.is_none();
+    if no_roots && without_roots.rustls_client_config().is_ok() {
+        return "cannot check the API server's certificate: the cluster has no `certificate-authority` in the kubeconfig, \
+                and this machine has no CA certificates\n\
+                hint: set `certificate-authority`, or SSL_CERT_FILE to a bundle of them"
+            .to_owned();
+    }
+    "cannot use a certificate (`certificate-authority`, `client-certificate`, `client-key`) or `tls-server-name`"
+        .to_owned()
+}
+
+/// "request timed out" is all that tower says.
+fn late(error: BoxError) -> BoxError {
+    if error.is::<Elapsed>() { NO_CONNECTION.into() } else { error }
+}
+
+const USER_AGENT: &str = concat!("k8s-wait-for/", env!("CARGO_PKG_VERSION"));
+
+fn tcp_connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    // Divided among the addresses of a name: one API server that is gone leaves time for the next.
+    connector.set_connect_timeout(Some(CONNECT_LIMIT));
+    connector.set_keepalive(Some(Duration::from_secs(15)));
+    connector.set_keepalive_interval(Some(Duration::from_secs(5)));
+    connector.set_keepalive_retries(Some(3));
+    connector.set_tcp_user_timeout(Some(Duration::from_secs(30)));
+    connector
+}
+
+/// Whole seconds; the other form that HTTP allows, a date, is not what Kubernetes sends.
+fn retry_after<T>(response: &Response<T>) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn date<T>(response: &Response<T>) -> Timestamp {
+    let header = response.headers().get(header::DATE).and_then(|value| value.to_str().ok());
+    // HTTP's date format is a subset of RFC 2822's.
+    let date = header.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    date.map_or_else(Timestamp::now, |date| date.timestamp())
+}
+
+async fn body(response: Response<Body>) -> Result<Vec<u8>, Failure> {
+    let whole = timeout(BODY_LIMIT, whole(response.into_body())).await;
+    whole.map_err(|_| Failure::transient(format!("the API server's answer took longer than {BODY_LIMIT:?}")))?
+}
+
+async fn whole(mut body: Body) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    loop {
+        let piece = timeout(RESPONSE_LIMIT, next_piece(&mut body)).await;
+        let piece =
+            piece.map_err(|_| Failure::transient(format!("the API server's answer stalled for {RESPONSE_LIMIT:?}")))?;
+        let Some(piece) = piece? else { return Ok(bytes) };
+        bytes.extend_from_slice(&piece);
+        within_limit(bytes.len())?;
+    }
+}
+
+async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Failure::transient(format!("the API server's answer broke off: {}", causes(&error))))?;
+        // Trailers are no data.
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+fn within_limit(length: usize) -> Result<(), Failure> {
+    if length > SIZE_LIMIT {
+        return Err(Failure::transient(format!("the API server's answer is longer than {} MiB", SIZE_LIMIT >> 20)));
+    }
+    Ok(())
+}
+
+/// The whole chain in one line; the outer links alone ("`ServiceError`", "client error (Connect)") say little.
+fn causes(error: &(dyn StdError + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |error| (*error).source());
+    let mut texts: Vec<String> = Vec::new();
+    for text in links.map(ToString::to_string) {
+        // Many links repeat their source in their own text.
+        if !texts.iter().any(|seen| seen.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    let telling = texts.iter().position(|text| !text.contains("client error (")).unwrap_or(0);
+    // What the connector says of its own share of the time.
+    harmless(&texts[telling..].join(": ")).replace("tcp connect error: deadline has elapsed", NO_CONNECTION)
+}
+
+/// The lines of a watch, one event each.
+pub struct Lines {
+    body: Body,
+    buffer: BytesMut,
+    /// how far `buffer` is known to hold no line end
+    searched: usize,
+}
+
+impl Lines {
+    /// The next line without its end, or `None` when the server has ended the response. Waits as long as it takes; may
+    /// be dropped at any time and called again.
+    pub async fn next(&mut self) -> Result<Option<BytesMut>, Failure> {
+        loop {
+            if let Some(line) = self.buffered() {
+                return Ok(Some(line));
+            }
+            match next_piece(&mut self.body).await? {
+                Some(piece) => self.buffer.extend_from_slice(&piece),
+                // Without its end, it is no event: a page of some proxy, or half an event. That is for the reader to see.
+                None if !self.buffer.is_empty() => return Ok(Some(self.buffer.split())),
+                None => return Ok(None),
+            }
+            within_limit(self.buffer.len())?;
+        }
+    }
+
+    fn buffered(&mut self) -> Option<BytesMut> {
+        let Some(found) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let mut line = self.buffer.split_to(self.searched + found + 1);
+        line.truncate(line.len() - 1);
+        self.searched = 0;
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_nothing() {
+        let wish = |value: &str| retry_after(&Response::builder().header("Retry-After", value).body(()).unwrap());
+        assert_eq!(wish("3"), Some(Duration::from_secs(3)));
+        assert_eq!(wish(" 3 "), Some(Duration::from_secs(3)));
+        for nothing in ["", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", "99999999999999999999999", "é"] {
+            assert_eq!(wish(nothing), None, "{nothing}");
+        }
+        assert_eq!(wish("18446744073709551615"), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    fn cut_into_lines(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Lines { body: Body::empty(), buffer: BytesMut::new(), searched: 0 };
+        let mut cut = Vec::new();
+        for piece in pieces {
+            lines.buffer.extend_from_slice(piece);
+            while let Some(line) = lines.buffered() {
+                cut.push(line.to_vec());
+            }
+        }
+        cut
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_arrive() {
+        let text: Vec<u8> = (0..4000).map(|_| *fastrand::choice(b"ab\n").unwrap()).collect();
+        let whole = cut_into_lines(&[&text]);
+        for _ in 0..200 {
+            let mut pieces = Vec::new();
+            let mut rest = text.as_slice();
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(fastrand::usize(1..=rest.len().min(50)));
+                pieces.push(piece);
+                rest = after;
+            }
+            assert_eq!(cut_into_lines(&pieces), whole);
+        }
+    }
+
+    /// In quadratic time this would be 10^12 steps: the test would not end.
+    #[test]
+    fn lines_cost_what_they_are_long() {
+        let long = vec![b'a'; SIZE_LIMIT / 4];
+        let pieces: Vec<&[u8]> = long.chunks(1024).collect();
+        assert!(cut_into_lines(&pieces).is_empty());
+        let many = vec![b'\n'; SIZE_LIMIT / 16];
+        assert_eq!(cut_into_lines(&[&many]).len(), many.len());
+    }
+}

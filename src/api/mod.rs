@@ -1,0 +1,11 @@
+//! All that speaks to the API server: which one, as whom, by which way, and the watch.
+
+pub mod backoff;
+pub mod client;
+pub mod config;
+pub mod credentials;
+pub mod exec;
+pub mod failure;
+pub mod proxy;
+pub mod server;
+pub mod watch;

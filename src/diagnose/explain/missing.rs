@@ -1,0 +1,189 @@
+//! A target of which nothing is there: a name that was mistyped, a selector that matches nothing, a hook that cannot run.
+
+use std::collections::BTreeMap;
+
+use super::cause::one_line;
+use crate::kinds::count;
+use crate::target::{Kind, Target};
+
+/// What was found out where nothing is there.
+#[derive(Debug, Clone, Default)]
+pub struct Missing {
+    /// what there is of its kind instead, `None` where that could not be looked at
+    pub names: Option<Names>,
+    /// the message of the `Completed` event of a Job of this name
+    pub completed: Option<String>,
+    /// this program's own pod, looked at when the target has been missing for long
+    pub own: Option<Own>,
+}
+
+/// The names of all objects of the kind.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// the first of them
+    pub some: Vec<String>,
+    /// how many there are
+    pub total: usize,
+}
+
+/// How this program's own pod was made.
+#[derive(Debug, Clone, Default)]
+pub struct Own {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What may have been meant, or what there is.
+pub fn headline(target: &Target, missing: &Missing) -> Option<String> {
+    if let Some(message) = &missing.completed {
+        // Not that very Job: one of this name may be yet to come, so it proves nothing. But the name is right.
+        return Some(format!("there was one of this name before: {}", one_line(message).to_lowercase()));
+    }
+    missing.names.as_ref().map(|names| instead(target, names))
+}
+
+fn instead(target: &Target, names: &Names) -> String {
+    let noun = noun(target.mode.kind());
+    let place = target.namespace().map_or_else(|| "in any namespace".to_owned(), |it| format!("in namespace {it}"));
+    let Some(wanted) = &target.selection.name else {
+        return match names.total {
+            0 => format!("there is no {noun} at all {place}"),
+            1 => format!("the only {noun} {place} does not match"),
+            total => format!("none of {} {place} matches", count(total, noun)),
+        };
+    };
+    match nearest(wanted, &names.some) {
+        Some(near) => format!("did you mean `{}/{near}`?", target.mode),
+        None if names.total == 0 => format!("there is no {noun} at all {place}"),
+        None if names.total == 1 => format!("the only {noun} {place} is {}", names.some.concat()),
+        None => format!("there are {} {place}, none of a similar name", count(names.total, noun)),
+    }
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Job => "job",
+        Kind::Pod => "pod",
+        Kind::Service => "service",
+    }
+}
+
+/// A release's prefix or suffix, or a slip of the finger.
+fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
+    let likeness = |name: &str| {
+        let (short, long) = if wanted.len() < name.len() { (wanted, name) } else { (name, wanted) };
+        let within = short.len() >= 4 && long.contains(short);
+        let slip = short.len() >= 2 && strsim::damerau_levenshtein(wanted, name) == 1;
+        let likeness = strsim::normalized_damerau_levenshtein(wanted, name);
+        // A longer part that is the same says more than a slip in a short name.
+        if within {
+            likeness.max(0.9)
+        } else if slip {
+            likeness.max(0.7)
+        } else {
+            likeness
+        }
+    };
+    let rated = names.iter().map(|name| (likeness(name), name.as_str()));
+    rated.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= 0.7).map(|(_, name)| name)
+}
+
+/// The deadlock of charts: a hook that runs only after what waits for it.
+pub fn hint(target: &Target, missing: &Missing) -> Option<String> {
+    let own = missing.own.as_ref().filter(|_| target.mode.kind() == Kind::Job)?;
+    let has = |key: &str, value: &str| own.labels.get(key).is_some_and(|it| it == value);
+    let helm = own.labels.contains_key("helm.sh/chart")
+        || has("app.kubernetes.io/managed-by", "Helm")
+        || has("heritage", "Helm")
+        || own.annotations.keys().any(|key| key.starts_with("meta.helm.sh/"));
+    let argo = own.labels.keys().chain(own.annotations.keys()).any(|key| key.starts_with("argocd.argoproj.io/"));
+    if argo {
+        return Some(format!(
+            "hint: Argo CD has made this pod. If {target} is a PostSync hook, it runs only after this very workload is \
+             healthy, which waits for it: make it a PreSync or Sync hook with an earlier wave"
+        ));
+    }
+    helm.then(|| {
+        format!(
+            "hint: Helm has made this pod. If {target} is a post-install or post-upgrade hook and Helm waits (--wait, \
+             --atomic), it runs only after this very workload is ready, which waits for it: make it a pre-install and \
+             pre-upgrade hook, or no hook"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{Mode, Scope, Selection};
+
+    fn job(name: &str) -> Target {
+        let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
+        Target { mode: Mode::Job, scope: Scope::Namespace("shop".to_owned()), selection }
+    }
+
+    fn pods(labels: &str) -> Target {
+        let selection = Selection { labels: Some(labels.parse().unwrap()), ..Selection::default() };
+        Target { mode: Mode::Pod, scope: Scope::Namespace("shop".to_owned()), selection }
+    }
+
+    fn names(names: &[&str]) -> Missing {
+        let some: Vec<String> = names.iter().map(ToString::to_string).collect();
+        Missing { names: Some(Names { total: some.len(), some }), ..Missing::default() }
+    }
+
+    #[test]
+    fn a_mistyped_name_is_met_with_the_nearest_one() {
+        let there = names(&["backup", "release1-reportportal-migrations", "migrate-v2", "index"]);
+        let table = [
+            ("reportportal-migrations", "did you mean `job/release1-reportportal-migrations`?"),
+            ("reportportal-migration", "did you mean `job/release1-reportportal-migrations`?"),
+            ("migrate-v3", "did you mean `job/migrate-v2`?"),
+            ("bakcup", "did you mean `job/backup`?"),
+            ("indx", "did you mean `job/index`?"),
+            ("seed", "there are 4 jobs in namespace shop, none of a similar name"),
+        ];
+        for (wanted, said) in table {
+            assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
+        }
+        assert_eq!(headline(&job("dv"), &names(&["db"])).unwrap(), "did you mean `job/db`?");
+        assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no job at all in namespace shop");
+        assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only job in namespace shop is seed");
+    }
+
+    #[test]
+    fn a_selector_that_matches_nothing_is_met_with_a_count() {
+        let fourteen = Missing { names: Some(Names { some: Vec::new(), total: 14 }), ..Missing::default() };
+        assert_eq!(headline(&pods("app=x"), &fourteen).unwrap(), "none of 14 pods in namespace shop matches");
+        assert_eq!(headline(&pods("app=x"), &Missing::default()), None);
+    }
+
+    #[test]
+    fn a_completed_job_of_before_is_told_and_nothing_made_of_it() {
+        let missing = Missing { completed: Some("Job completed".to_owned()), ..names(&["migrate-v2"]) };
+        let said = headline(&job("migrate-v3"), &missing).unwrap();
+        assert_eq!(said, "there was one of this name before: job completed");
+    }
+
+    #[test]
+    fn hooks_are_named_only_where_helm_or_argo_have_made_this_pod() {
+        let own = |labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
+            let map = |pairs: &[(&str, &str)]| {
+                pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+            };
+            Missing { own: Some(Own { labels: map(labels), annotations: map(annotations) }), ..Missing::default() }
+        };
+        let table = [
+            (own(&[("app.kubernetes.io/managed-by", "Helm")], &[]), "post-install"),
+            (own(&[("helm.sh/chart", "shop-1.2.3")], &[]), "post-install"),
+            (own(&[], &[("argocd.argoproj.io/tracking-id", "shop:apps/Deployment:shop/shop")]), "PostSync"),
+            (own(&[("helm.sh/chart", "shop-1.2.3"), ("argocd.argoproj.io/instance", "shop")], &[]), "PostSync"),
+        ];
+        for (missing, named) in table {
+            assert!(hint(&job("migrate"), &missing).unwrap().contains(named), "{missing:?}");
+            assert_eq!(hint(&pods("app=x"), &missing), None, "a pod is no hook");
+        }
+        assert_eq!(hint(&job("migrate"), &own(&[("app.kubernetes.io/managed-by", "flux")], &[])), None);
+        assert_eq!(hint(&job("migrate"), &Missing::default()), None);
+    }
+}

@@ -1,0 +1,278 @@
+//! When to find out why: after a reason has stood for a while, again when it has changed or is old, and before the end.
+//!
+//! It runs beside the wait in the same select and never holds it up: what is not known in time is left out. With many
+//! targets the questions become rarer, so that all of them together stay a handful of requests a minute.
+
+pub mod explain;
+pub mod gather;
+
+use std::time::Duration;
+
+use futures::future::{FutureExt, LocalBoxFuture, join_all};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::diagnose::explain::{Evidence, Explanation, explain};
+use crate::diagnose::gather::{Depth, Gatherer};
+use crate::target::Target;
+use crate::target::verdict::{Code, Verdict};
+
+/// How long a reason has to stand: most are gone by then.
+const STANDING: Duration = Duration::from_secs(5);
+/// The same for a target of which nothing is there: it is created together with this pod, or was mistyped.
+const MISSING: Duration = Duration::from_secs(2);
+/// After this, something that is missing may never come.
+const LONG_MISSING: Duration = Duration::from_mins(1);
+/// The least time between two questions about a target, times the number of targets.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// The same where something was refused, or where the answer was the same as before.
+const REFUSED: Duration = Duration::from_mins(1);
+/// How long one round may take. The API's own limits are longer.
+const ROUND: Duration = Duration::from_secs(20);
+/// How long a closing report may take after a failure.
+const CLOSING: Duration = Duration::from_secs(2);
+/// How long before the deadline the closing report is begun, and by when it has to be there.
+const BEFORE_DEADLINE: Duration = Duration::from_secs(3);
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+/// What a report gets at least on a failure just before the deadline.
+pub const LATE_REPORT: Duration = Duration::from_millis(500);
+
+/// Asks about all targets of a wait.
+pub struct Inquiry {
+    gatherer: Gatherer,
+    matters: Vec<Matter>,
+    rounds: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
+    /// when to begin the closing report, until it has begun, and the end of the wait
+    closing: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+/// What a round has found out about the target of this index.
+struct Answer {
+    index: usize,
+    depth: Depth,
+    explanation: Explanation,
+}
+
+/// What has come to be known about a target.
+pub struct Learned {
+    pub explanation: Explanation,
+    /// it is the report on a failure that does not end the wait
+    pub is_report: bool,
+}
+
+/// What there is to ask about one target.
+struct Matter {
+    target: Target,
+    /// of the verdict, while it is not ready
+    reason: Option<Code>,
+    /// nothing is there since
+    missing: Option<Instant>,
+    due: Option<Instant>,
+    looked: Option<Instant>,
+    /// the last answer
+    known: Explanation,
+    running: bool,
+    failed: bool,
+    report: Report,
+}
+
+/// How far the report on a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    None,
+    /// begun on a failure that does not end the wait
+    Begun,
+    /// begun at the end of the wait
+    Closing,
+}
+
+impl Inquiry {
+    /// About these targets; `timeout` is the time left to the whole wait.
+    pub fn new(gatherer: Gatherer, targets: impl IntoIterator<Item = Target>, timeout: Option<Duration>) -> Self {
+        let now = Instant::now();
+        let lead = timeout.map(|timeout| BEFORE_DEADLINE.min(timeout / 2));
+        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        Self {
+            gatherer,
+            matters: targets.into_iter().map(Matter::new).collect(),
+            rounds: FuturesUnordered::new(),
+            closing: deadline.zip(lead).map(|(deadline, lead)| deadline - lead),
+            deadline,
+        }
+    }
+
+    /// Takes note of how a target stands; whether what was known about it is still about the same.
+    pub fn note(&mut self, index: usize, verdict: &Verdict) -> bool {
+        let interval = self.interval();
+        self.matters[index].note(verdict, interval)
+    }
+
+    /// Begins the report on a target that has failed, where that is not the end.
+    pub fn report(&mut self, index: usize) {
+        self.matters[index].report = Report::Begun;
+        self.rounds.push(self.round(index, Depth::Closing, Instant::now() + CLOSING));
+    }
+
+    /// The next answer. Pends while there is nothing to ask; may be dropped and called again.
+    pub async fn next(&mut self) -> (usize, Learned) {
+        loop {
+            let due = self.matters.iter().filter_map(Matter::due).chain(self.closing).min();
+            tokio::select! {
+                Some(answer) = self.rounds.next() => if let Some(learned) = self.learned(answer) {
+                    return learned;
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.begin(),
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    fn learned(&mut self, answer: Answer) -> Option<(usize, Learned)> {
+        let interval = self.interval();
+        let matter = &mut self.matters[answer.index];
+        let closes = answer.depth == Depth::Closing;
+        // A round that was under way when a report was begun knows less.
+        if matter.report != Report::None && !closes {
+            matter.running = false;
+            return None;
+        }
+        let is_report = closes && matter.report == Report::Begun;
+        if is_report {
+            matter.report = Report::None;
+        }
+        Some((answer.index, Learned { explanation: matter.learned(answer.explanation, interval), is_report }))
+    }
+
+    fn begin(&mut self) {
+        let now = Instant::now();
+        let closing = self.closing.is_some_and(|at| at <= now);
+        if closing {
+            self.closing = None;
+        }
+        for index in 0..self.matters.len() {
+            let matter = &mut self.matters[index];
+            if closing && matter.reason.is_some() {
+                // Whatever else is under way about it, this is deeper and the last.
+                matter.report = Report::Closing;
+                matter.due = None;
+                let limit = self.deadline.map_or(now + CLOSING, |deadline| deadline - LAST_MOMENT);
+                self.rounds.push(self.round(index, Depth::Closing, limit));
+            } else if matter.due().is_some_and(|due| due <= now) {
+                let long = matter.missing.is_some_and(|since| now >= since + LONG_MISSING);
+                matter.running = true;
+                self.rounds.push(self.round(index, if long { Depth::LongMissing } else { Depth::Reason }, now + ROUND));
+            }
+        }
+    }
+
+    /// What is known when the wait has failed, at most 2 s later, and not long after the deadline.
+    pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<(usize, Learned)> {
+        let now = Instant::now();
+        let latest = self.deadline.map_or(now + CLOSING, |deadline| deadline.max(now + LATE_REPORT));
+        let limit = latest.min(now + CLOSING);
+        let failed: Vec<usize> = failed.into_iter().collect();
+        for index in &failed {
+            self.matters[*index].report = Report::Closing;
+        }
+        let answers = join_all(failed.into_iter().map(|index| self.round(index, Depth::Closing, limit))).await;
+        answers.into_iter().filter_map(|answer| self.learned(answer)).collect()
+    }
+
+    /// One answer; a part of one if the time is up.
+    fn round(&self, index: usize, depth: Depth, limit: Instant) -> LocalBoxFuture<'static, Answer> {
+        let matter = &self.matters[index];
+        let (gatherer, target, missing) = (self.gatherer.clone(), matter.target.clone(), matter.missing.is_some());
+        async move {
+            let mut evidence = Evidence::default();
+            let _ = timeout_at(limit, async {
+                if missing {
+                    gatherer.instead(&target, depth, &mut evidence).await;
+                } else {
+                    gatherer.behind(&target, depth, &mut evidence).await;
+                }
+            })
+            .await;
+            Answer { index, depth, explanation: explain(&target, &evidence) }
+        }
+        .boxed_local()
+    }
+
+    fn interval(&self) -> Duration {
+        INTERVAL * u32::try_from(self.matters.len()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Matter {
+    fn new(target: Target) -> Self {
+        let known = Explanation::default();
+        Self {
+            target,
+            reason: None,
+            missing: None,
+            due: None,
+            looked: None,
+            known,
+            running: false,
+            failed: false,
+            report: Report::None,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.running)
+    }
+
+    fn note(&mut self, verdict: &Verdict, interval: Duration) -> bool {
+        let now = Instant::now();
+        let Some(reason) = verdict.reason() else {
+            (self.reason, self.missing, self.due) = (None, None, None);
+            self.known = Explanation::default();
+            return false;
+        };
+        let missing = verdict.is_missing();
+        self.failed = matches!(verdict, Verdict::Failed(_));
+        if missing != self.missing.is_some() {
+            self.missing = missing.then_some(now);
+            self.looked = None;
+        }
+        let same = self.reason.replace(reason.code.clone()).as_ref() == Some(&reason.code);
+        // The end is explained by a closing report of its own; so long, what was known still helps.
+        if self.failed {
+            self.due = None;
+            return true;
+        }
+        let next = match (self.missing, self.looked) {
+            (Some(_), Some(_)) => return same,
+            (Some(since), None) => since + MISSING,
+            (None, None) => now + STANDING,
+            (None, Some(looked)) => (looked + interval).max(now + STANDING),
+        };
+        if !same {
+            self.known = Explanation::default();
+        }
+        // Numbers that change again and again are no new reason.
+        self.due = Some(self.due.filter(|_| same).map_or(next, |due| due.min(next)));
+        same
+    }
+
+    /// What is known now: of what could not be asked any more, the last answer.
+    fn learned(&mut self, mut explanation: Explanation, interval: Duration) -> Explanation {
+        let now = Instant::now();
+        self.running = false;
+        self.looked = Some(now);
+        if explanation.headline.is_none() && self.report == Report::Closing {
+            let Explanation { headline, details, .. } = self.known.clone();
+            explanation = Explanation { headline, details, ..explanation };
+        }
+        let patient = explanation == self.known || !explanation.hints.is_empty();
+        self.known = explanation.clone();
+        self.due = match self.missing {
+            _ if self.reason.is_none() || self.report == Report::Closing || self.failed => None,
+            // Names are asked for once; then only whether it is a hook that cannot run.
+            Some(since) => Some(since + LONG_MISSING).filter(|at| *at > now),
+            None => Some(now + if patient { interval.max(REFUSED) } else { interval }),
+        };
+        explanation
+    }
+}

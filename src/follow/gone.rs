@@ -1,0 +1,517 @@
+//! A target that is not there: what `--missing` says, and for a Job the search for proof that it has completed before
+//! (`proof` says what proves).
+//!
+//! The search begins when the observer says that a Job is absent, goes on as long as somebody may still leave a proof,
+//! and stops as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and waited out;
+//! it never counts as a failure of the wait.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use futures::stream::{self, LocalBoxStream, SelectAll, StreamExt};
+use tokio::time::sleep;
+
+use crate::api::client::Client;
+use crate::api::failure::{Class, Failure};
+use crate::api::watch::{Listed, LookBy, Query, Update, updates};
+use crate::cli::options::Missing;
+use crate::follow::proof::{Claim, Proof, by_events, by_own_run, by_sibling, sibling_labels};
+use crate::follow::{Absent, Step};
+use crate::identity::Identity;
+use crate::kinds::object::{Event, Object, Pod};
+use crate::kinds::resource::EVENTS;
+use crate::target::mark::{self, Sought};
+use crate::target::verdict::{Code, Verdict};
+use crate::target::{Kind, Target};
+
+/// How often a refused look is tried again.
+const REFUSED: Duration = Duration::from_mins(1);
+/// Of how many Jobs that vanished the events are looked for.
+const EVENTS_OF: usize = 8;
+
+/// What is done about a target that is not there.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// without proof
+    pub missing: Missing,
+    /// one look is all there is: `--timeout 0`
+    pub once: bool,
+}
+
+/// What a search has to say.
+#[derive(Debug)]
+pub enum Finding {
+    /// It has completed.
+    Proof(Proof),
+    /// Nobody has left any by now; somebody may.
+    NoneYet,
+    /// It cannot be looked for, and why.
+    Impossible(String),
+}
+
+/// Looks for proof about a target that is absent; nothing where nobody could have left any.
+pub type Search = Box<dyn Fn(&Absent) -> SelectAll<LocalBoxStream<'static, Finding>>>;
+
+/// The steps of a target, with what its absence means.
+pub fn despite_absence(
+    target: Target,
+    steps: LocalBoxStream<'static, Step>,
+    policy: Policy,
+    search: Search,
+) -> LocalBoxStream<'static, Step> {
+    let gone = Gone {
+        target,
+        policy,
+        search,
+        running: SelectAll::new(),
+        open: 0,
+        absent: None,
+        held: None,
+        said: BTreeSet::new(),
+        ended: false,
+    };
+    stream::unfold((gone, steps, VecDeque::new()), |(mut gone, mut steps, mut queue)| async {
+        loop {
+            if let Some(step) = queue.pop_front() {
+                return Some((step, (gone, steps, queue)));
+            }
+            if gone.ended {
+                return None;
+            }
+            tokio::select! {
+                // A Job that appears always wins.
+                biased;
+                step = steps.next() => match step {
+                    Some(step) => queue.extend(gone.pass(step)),
+                    None => gone.ended = true,
+                },
+                Some(finding) = gone.running.next() => queue.extend(gone.found(finding)),
+            }
+        }
+    })
+    .boxed_local()
+}
+
+struct Gone {
+    target: Target,
+    policy: Policy,
+    search: Search,
+    /// empty while the target is there
+    running: SelectAll<LocalBoxStream<'static, Finding>>,
+    /// how many of these have not said anything yet
+    open: usize,
+    /// what is known of the target, while it is not there
+    absent: Option<Absent>,
+    /// not said before the search is over
+    held: Option<Verdict>,
+    /// remarks are not repeated
+    said: BTreeSet<String>,
+    ended: bool,
+}
+
+impl Gone {
+    fn pass(&mut self, step: Step) -> Vec<Step> {
+        match step {
+            // One look is over only when the search is.
+            Step::Verdict(verdict) if verdict.is_missing() && self.policy.once && self.may_be_absent() => {
+                self.held = Some(verdict);
+                Vec::new()
+            }
+            Step::Verdict(verdict) if verdict.is_missing() => vec![Step::Verdict(verdict)],
+            Step::Verdict(verdict) => {
+                self.absent = None;
+                self.running = SelectAll::new();
+                vec![Step::Verdict(verdict)]
+            }
+            Step::Absent(absent) => {
+                self.running = (self.search)(&absent);
+                self.open = self.running.len();
+                self.absent = Some(absent);
+                if self.open == 0 { self.without_proof() } else { Vec::new() }
+            }
+            step => vec![step],
+        }
+    }
+
+    fn found(&mut self, finding: Finding) -> Vec<Step> {
+        let text = match finding {
+            Finding::Proof(proof) => {
+                self.ended = true;
+                let mut steps = vec![Step::Remark(format!("the Job is gone, but {}", proof.source))];
+                steps.extend(mark::is_left_by(&self.target).then_some(Step::Mark(proof.uids)));
+                steps.push(Step::Verdict(Verdict::Ready));
+                return steps;
+            }
+            Finding::NoneYet => "no pod of this revision has finished this wait yet".to_owned(),
+            Finding::Impossible(text) => text,
+        };
+        let remark = format!("no proof that it has completed before: {text}");
+        let mut steps = Vec::new();
+        if self.said.insert(text) {
+            steps.push(Step::Remark(remark));
+        }
+        // Once, when all have said something.
+        if self.open == 1 {
+            steps.extend(self.without_proof());
+        }
+        self.open = self.open.saturating_sub(1);
+        steps
+    }
+
+    /// What the absence means where nobody has proved anything by now.
+    fn without_proof(&mut self) -> Vec<Step> {
+        let named = self.target.selection.name.is_some();
+        let never_seen = self.absent == Some(Absent::Never);
+        let missing = absence(&self.target);
+        match self.policy.missing {
+            Missing::Fail if named && never_seen => {
+                vec![Step::Verdict(Verdict::failed(Code::NotFound, format!("{missing} (--missing fail)")))]
+            }
+            Missing::Ready if never_seen => {
+                self.ended = true;
+                vec![Step::Remark(format!("{missing}, taken as done (--missing ready)")), Step::Verdict(Verdict::Ready)]
+            }
+            _ => self.held.take().map(Step::Verdict).into_iter().collect(),
+        }
+    }
+
+    /// Whether the observer says when it is; those of a selector may come at any time.
+    fn may_be_absent(&self) -> bool {
+        self.target.selection.name.is_some() || self.target.mode.kind() == Kind::Job
+    }
+}
+
+fn absence(target: &Target) -> String {
+    let kind = match target.mode.kind() {
+        Kind::Job => "job",
+        Kind::Pod => "pod",
+        Kind::Service => "service",
+    };
+    format!("{kind} {} does not exist", target.selection)
+}
+
+/// How proof about one of a wait's targets is searched for.
+pub fn search(client: &Client, identity: &Identity, target: &Target, targets: &[Target], once: bool) -> Search {
+    let mark = Sought::new(target, targets);
+    let (client, identity, target) = (client.clone(), identity.clone(), target.clone());
+    Box::new(move |absent| {
+        let seen = match absent {
+            Absent::Never => Vec::new(),
+            Absent::Vanished(uids) => uids.clone(),
+        };
+        let mut sources = SelectAll::new();
+        if !mark::is_left_by(&target) {
+            return sources;
+        }
+        let claim = Claim { mark: mark.clone(), seen };
+        sources.extend(search_pods(&client, &identity, claim.clone(), once));
+        sources.extend(search_events(&client, &target, claim));
+        sources
+    })
+}
+
+/// The findings from this pod and its siblings; looks on for ever. Nothing outside a pod.
+fn search_pods(
+    client: &Client,
+    identity: &Identity,
+    claim: Claim,
+    once: bool,
+) -> Option<LocalBoxStream<'static, Finding>> {
+    let (Some(namespace), Some(name)) = (&identity.namespace, &identity.pod) else {
+        let text = "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)";
+        let unknown = stream::once(async { Finding::Impossible(text.to_owned()) });
+        return identity.in_pod.then(|| unknown.boxed_local());
+    };
+    let query = Query { namespace: Some(namespace.clone()), name: Some(name.clone()), ..Query::default() };
+    let search = Pods {
+        client: client.clone(),
+        identity: identity.clone(),
+        claim,
+        query,
+        once,
+        pause: Duration::ZERO,
+        siblings: None,
+    };
+    Some(stream::unfold(search, |mut search| async { Some((search.next().await, search)) }).boxed_local())
+}
+
+struct Pods {
+    client: Client,
+    identity: Identity,
+    claim: Claim,
+    /// this pod
+    query: Query,
+    once: bool,
+    /// before the next look
+    pause: Duration,
+    siblings: Option<Siblings>,
+}
+
+/// The pods of this pod's revision, once this pod is known.
+struct Siblings {
+    own: Pod,
+    updates: LocalBoxStream<'static, Update<Pod>>,
+}
+
+impl Pods {
+    async fn next(&mut self) -> Finding {
+        loop {
+            let pause = std::mem::take(&mut self.pause);
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            let finding = match &mut self.siblings {
+                None => self.look_at_own_pod().await,
+                Some(siblings) => siblings.next(&self.claim, self.once).await,
+            };
+            if matches!(finding, Some(Finding::Impossible(_))) {
+                self.siblings = None;
+                self.pause = REFUSED;
+            }
+            if let Some(finding) = finding {
+                return finding;
+            }
+        }
+    }
+
+    /// Who this pod's siblings are, if its own past says nothing.
+    async fn look_at_own_pod(&mut self) -> Option<Finding> {
+        let own = match first_list(look(&self.client, self.query.clone()), self.once).await {
+            Ok(pods) => pods.into_iter().next(),
+            Err(finding) => return Some(finding),
+        };
+        let Some(own) = own else { return Some(Finding::Impossible("the API does not know this pod".to_owned())) };
+        if let Some(proof) = by_own_run(&self.claim, &own, &self.identity) {
+            return Some(Finding::Proof(proof));
+        }
+        let Some(labels) = sibling_labels(&own, &self.claim) else {
+            return Some(Finding::Impossible(match own.metadata.controller() {
+                None => "this pod has no controller, hence no siblings".to_owned(),
+                Some(owner) => format!("this pod's {} does not tell its revisions apart", owner.kind),
+            }));
+        };
+        let query = Query {
+            namespace: self.query.namespace.clone(),
+            labels: Some(labels),
+            once: self.once,
+            ..Query::default()
+        };
+        self.siblings = Some(Siblings { own, updates: look(&self.client, query) });
+        None
+    }
+}
+
+impl Siblings {
+    async fn next(&mut self, claim: &Claim, once: bool) -> Option<Finding> {
+        match self.updates.next().await? {
+            Update::Listed(Listed { objects, .. }) => Some(match by_sibling(claim, &self.own, &objects) {
+                Some(proof) => Finding::Proof(proof),
+                None => Finding::NoneYet,
+            }),
+            // What a pod was when it was deleted is as good.
+            Update::Applied(pod) | Update::Deleted(pod) => by_sibling(claim, &self.own, [&pod]).map(Finding::Proof),
+            Update::Failed(failure) => of_failure(&failure, "pods of this revision", "pods", once),
+            Update::Recovered | Update::Way(_) | Update::Live | Update::Blind => None,
+        }
+    }
+}
+
+/// The findings from the events of Jobs that were seen; their uids are theirs alone.
+fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<LocalBoxStream<'static, Finding>> {
+    let namespace = target.namespace()?.to_owned();
+    if claim.seen.is_empty() || claim.seen.len() > EVENTS_OF {
+        return None;
+    }
+    let query = |uid: &String| Query {
+        namespace: Some(namespace.clone()),
+        fields: Some(format!("involvedObject.uid={uid},reason=Completed")),
+        ..Query::default()
+    };
+    let streams: SelectAll<_> = claim.seen.iter().map(|uid| look::<Event>(client, query(uid))).collect();
+    let search = (streams, claim, Vec::new());
+    Some(
+        stream::unfold(search, |(mut streams, claim, mut events)| async move {
+            loop {
+                let finding = match streams.next().await? {
+                    Update::Listed(Listed { objects, .. }) => {
+                        events.extend(objects);
+                        Some(Finding::Impossible("there is no event `Completed` of that very Job".to_owned()))
+                    }
+                    Update::Applied(event) => {
+                        events.push(event);
+                        None
+                    }
+                    Update::Failed(failure) => of_failure(&failure, "events of the Job", EVENTS.plural, false),
+                    _ => None,
+                };
+                let finding = by_events(&claim, &events).map(Finding::Proof).or(finding);
+                if let Some(finding) = finding {
+                    return Some((finding, (streams, claim, events)));
+                }
+            }
+        })
+        .boxed_local(),
+    )
+}
+
+fn look<T: Object>(client: &Client, query: Query) -> LocalBoxStream<'static, Update<T>> {
+    updates(client.clone(), query, None, &LookBy::default())
+}
+
+/// The first list of a query that is not refused; other failures are waited out, unless there is only one look.
+async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>, once: bool) -> Result<Vec<Pod>, Finding> {
+    loop {
+        match updates.next().await {
+            Some(Update::Listed(listed)) => return Ok(listed.objects),
+            Some(Update::Failed(failure)) => {
+                of_failure(&failure, "pods of this revision", "pods", once).map_or(Ok(()), Err)?;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What cannot be looked at; nothing where it is tried again.
+fn of_failure(failure: &Failure, what: &str, plural: &str, once: bool) -> Option<Finding> {
+    let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
+    let remedy = if refused { format!(" without `list` on {plural}") } else { String::new() };
+    let text = || format!("the {what} cannot be looked at{remedy}: {failure}");
+    (refused || once).then(|| Finding::Impossible(text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli;
+
+    const ONCE: Policy = Policy { missing: Missing::Wait, once: true };
+
+    fn target(line: &str) -> Target {
+        let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
+        cli::parse(words, |_| None).expect(line).targets.remove(0)
+    }
+
+    fn policy(missing: Missing) -> Policy {
+        Policy { missing, once: false }
+    }
+
+    fn missing() -> Step {
+        Step::Verdict(Verdict::waiting(Code::NotFound, "job migrate does not exist"))
+    }
+
+    fn proof() -> Finding {
+        Finding::Proof(Proof { source: "somebody says so".to_owned(), uids: vec!["7f1c".to_owned()] })
+    }
+
+    fn none() -> Finding {
+        Finding::NoneYet
+    }
+
+    /// The steps that come out where these go in, one a second, and every search finds this a second and a half later.
+    async fn told<const N: usize>(
+        line: &str,
+        policy: Policy,
+        steps: [Step; N],
+        finding: Option<fn() -> Finding>,
+    ) -> Vec<String> {
+        let search: Search = Box::new(move |_| {
+            let later = |finding: fn() -> Finding| {
+                let found = async move {
+                    sleep(Duration::from_millis(1_500)).await;
+                    finding()
+                };
+                stream::once(found).chain(stream::pending()).boxed_local()
+            };
+            finding.into_iter().map(later).collect()
+        });
+        let steps = stream::iter(steps).then(|step| async {
+            sleep(Duration::from_secs(1)).await;
+            step
+        });
+        let steps = steps.chain(stream::pending()).boxed_local();
+        let told = despite_absence(target(line), steps, policy, search);
+        let end = sleep(Duration::from_mins(1));
+        told.take_until(end).map(|step| text(&step)).collect().await
+    }
+
+    fn text(step: &Step) -> String {
+        match step {
+            Step::Verdict(Verdict::Ready) => "ready".to_owned(),
+            Step::Verdict(Verdict::Waiting(reason)) => format!("waiting {}", reason.code),
+            Step::Verdict(Verdict::Failed(reason)) => format!("failed {}", reason.code),
+            Step::Mark(uids) => format!("mark {}", uids.join(" ")),
+            Step::Remark(text) => text.clone(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    const NONE_YET: &str = "no proof that it has completed before: no pod of this revision has finished this wait yet";
+    const FAILED: &str = "failed NotFound";
+
+    #[tokio::test(start_paused = true)]
+    async fn proof_makes_an_absent_job_ready_and_ends_the_steps() {
+        let steps = [missing(), Step::Absent(Absent::Never)];
+        let told = told("job migrate", policy(Missing::Fail), steps, Some(proof)).await;
+        assert_eq!(told, ["waiting NotFound", "the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_only_missing_is_not_searched_for() {
+        assert_eq!(told("job migrate", policy(Missing::Ready), [missing()], Some(proof)).await, ["waiting NotFound"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n7_foreign_reason_is_no_absence() {
+        let foreign = Step::Verdict(Verdict::failed(Code::Foreign("NotFound".to_owned()), "says a controller"));
+        let told = told("job migrate", ONCE, [foreign], Some(proof)).await;
+        assert_eq!(told, [FAILED]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_proof_absence_means_what_was_asked_for() {
+        let steps = || [missing(), Step::Absent(Absent::Never)];
+        let wait = told("job migrate", policy(Missing::Wait), steps(), Some(none)).await;
+        assert_eq!(wait, ["waiting NotFound", NONE_YET]);
+        let fail = told("job migrate", policy(Missing::Fail), steps(), Some(none)).await;
+        assert_eq!(fail, ["waiting NotFound", NONE_YET, FAILED]);
+        let ready = told("job migrate", policy(Missing::Ready), steps(), Some(none)).await;
+        let taken = "job migrate does not exist, taken as done (--missing ready)";
+        assert_eq!(ready, ["waiting NotFound", NONE_YET, taken, "ready"], "and no mark");
+        let nobody = told("pod db-0", policy(Missing::Fail), steps(), None).await;
+        assert_eq!(nobody, ["waiting NotFound", FAILED]);
+        let selector = told("job -lapp=db", policy(Missing::Fail), steps(), None).await;
+        assert_eq!(selector, ["waiting NotFound"], "only a name can be missing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n3_job_that_was_seen_is_never_a_matter_of_missing() {
+        let vanished = || Step::Absent(Absent::Vanished(vec!["1".to_owned()]));
+        for missing_means in [Missing::Fail, Missing::Ready] {
+            let told = told("job migrate", policy(missing_means), [missing(), vanished()], Some(none)).await;
+            assert_eq!(told, ["waiting NotFound", NONE_YET]);
+        }
+        let told = told("job migrate", policy(Missing::Wait), [missing(), vanished()], Some(proof)).await;
+        assert_eq!(told[1..], ["the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn job_that_appears_stops_the_search() {
+        let appears = Step::Verdict(Verdict::waiting(Code::Running, ""));
+        let steps = [missing(), Step::Absent(Absent::Never), appears];
+        let told = told("job migrate", policy(Missing::Wait), steps, Some(proof)).await;
+        assert_eq!(told, ["waiting NotFound", "waiting Running"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn n5_one_look_is_over_when_the_search_is() {
+        let steps = || [missing(), Step::Absent(Absent::Never)];
+        let fails: fn() -> Finding = || Finding::Impossible("no answer".to_owned());
+        let told_late = told("job migrate", ONCE, steps(), Some(fails)).await;
+        assert_eq!(told_late, ["no proof that it has completed before: no answer", "waiting NotFound"]);
+        assert_eq!(told("job migrate", ONCE, steps(), None).await, ["waiting NotFound"]);
+        assert_eq!(told("pod -lapp=db", ONCE, [missing()], None).await, ["waiting NotFound"], "nothing else will come");
+    }
+}

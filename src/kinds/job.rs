@@ -1,0 +1,164 @@
+//! Jobs: complete, failed, or how far they are.
+//!
+//! The rules follow the Job controller (`pkg/controller/job/job_controller.go` in kubernetes) and
+//! <https://kubernetes.io/docs/concepts/workloads/controllers/job/>: only `Complete` and `Failed` are final, and
+//! `FailureTarget` never turns into success: the API server refuses `Complete` beside it, whoever writes the status
+//! (`pkg/apis/batch/validation`). `SuccessCriteriaMet` alone is not the end: a drained migration pod was seen writing
+//! for 6 s after it.
+
+use k8s_openapi::api::batch::v1::{JobCondition, UncountedTerminatedPods};
+use k8s_openapi::jiff::Timestamp;
+
+use super::{all, condition, count, named, none};
+use crate::kinds::object::Job;
+use crate::target::verdict::{Code, Verdict};
+use crate::target::{Mode, Target};
+
+/// The verdict over the Jobs of a target; `min` is the least number of Jobs that a selector has to match.
+pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
+    let selection = &target.selection;
+    if let Some(name) = &selection.name {
+        return match named("job", selection, name, jobs) {
+            Ok(job) => one(target.mode, job),
+            Err(verdict) => verdict,
+        };
+    }
+    if jobs.is_empty() {
+        return none("job", selection);
+    }
+    let verdicts: Vec<(&Job, Verdict)> = jobs.iter().map(|job| (job, one(target.mode, job))).collect();
+    let done = if target.mode == Mode::JobOrFailed { "complete or failed" } else { "complete" };
+    all(target, "job", done, min, &verdicts)
+}
+
+/// How a Job of the target ended, if it did: what is kept of it should it be deleted.
+pub fn end(target: &Target, job: &Job) -> Option<Verdict> {
+    Some(one(target.mode, job)).filter(|verdict| is_meant(target, job) && !matches!(verdict, Verdict::Waiting(_)))
+}
+
+/// Whether it is a Job of this target, not a stale one under its name. Those of a selector were matched by the API
+/// server.
+pub fn is_meant(target: &Target, job: &Job) -> bool {
+    let labels = target.selection.labels.as_ref().filter(|_| target.selection.name.is_some());
+    labels.is_none_or(|labels| labels.matches(&job.metadata.labels))
+}
+
+/// When it came to its end, by its controller's clock; `None` where that is not said.
+pub fn ended_at(job: &Job) -> Option<Timestamp> {
+    let condition = is_true(job, "Complete").or_else(|| is_true(job, "Failed"))?;
+    condition.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// The verdict over one Job, first row that matches.
+fn one(mode: Mode, job: &Job) -> Verdict {
+    if is_true(job, "Complete").is_some() {
+        return Verdict::Ready;
+    }
+    if let Some(condition) = is_true(job, "Failed") {
+        return if mode == Mode::JobOrFailed { Verdict::Ready } else { failed(job, condition) };
+    }
+    if let Some(condition) = is_true(job, "FailureTarget") {
+        return if mode == Mode::JobOrFailed { ending(job, condition) } else { failed(job, condition) };
+    }
+    waiting(job)
+}
+
+fn is_true<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
+    condition!(job.status.conditions, kind).filter(|condition| condition.status == "True")
+}
+
+fn failed(job: &Job, condition: &JobCondition) -> Verdict {
+    let code = code(condition);
+    let message = condition.message.as_deref().unwrap_or_default().trim_end_matches('.');
+    let attempts = attempts(job);
+    let text = match message {
+        "" => format!("the Job has failed: {code}, {attempts}"),
+        message => format!("the Job has failed: {code}: {message}, {attempts}"),
+    };
+    Verdict::failed(Code::Foreign(code), text)
+}
+
+/// A controller of somebody else may leave the reason out.
+fn code(condition: &JobCondition) -> String {
+    condition.reason.clone().filter(|reason| !reason.is_empty()).unwrap_or_else(|| condition.type_.clone())
+}
+
+/// `job-we` waits for the end of the pods, which is when `Failed` follows `FailureTarget`.
+fn ending(job: &Job, condition: &JobCondition) -> Verdict {
+    let why = code(condition);
+    let text = format!("the Job has failed ({why}), but its pods are still ending, {}", progress(job));
+    Verdict::waiting(Code::PodsEnding, text)
+}
+
+fn waiting(job: &Job) -> Verdict {
+    let (code, state) = state(job);
+    Verdict::waiting(code, format!("{state}, {}", progress(job)))
+}
+
+fn state(job: &Job) -> (Code, String) {
+    let (active, failed) = (number(job.status.active), failures(job));
+    let (code, state) = match job {
+        // Its pods are deleted with it, or left to themselves: nothing makes it complete any more.
+        _ if job.metadata.deletion_timestamp.is_some() => (Code::BeingDeleted, "the Job is being deleted"),
+        _ if job.spec.suspend => (Code::Suspended, "the Job is suspended"),
+        _ if job.spec.parallelism == Some(0) => {
+            (Code::ParallelismZero, "the Job has parallelism 0 and can never finish so")
+        }
+        _ if is_true(job, "SuccessCriteriaMet").is_some() => {
+            (Code::PodsEnding, "the Job has succeeded, but its pods are still ending")
+        }
+        _ if job.status.start_time.is_none() => return (Code::NotStarted, not_started(job)),
+        _ if active == 0 && failed > 0 => (Code::BackOff, "the Job will be retried"),
+        _ if active == 0 => (Code::NoPods, "the Job has no active pod"),
+        _ => (Code::Running, "the Job is running"),
+    };
+    (code, state.to_owned())
+}
+
+/// Where `managedBy` names another controller, the Job waits for that one.
+fn not_started(job: &Job) -> String {
+    match job.spec.managed_by.as_deref() {
+        None | Some("kubernetes.io/job-controller") => "the Job has not been started yet".to_owned(),
+        Some(controller) => format!("the Job has not been started yet by {controller}"),
+    }
+}
+
+/// `1 pod active, 0 of 1 succeeded, 2 failed (backoffLimit 6)`
+fn progress(job: &Job) -> String {
+    let active = count(number(job.status.active), "pod");
+    let ending = match number(job.status.terminating) {
+        0 => String::new(),
+        ending => format!(", {ending} ending"),
+    };
+    let succeeded = number(job.status.succeeded) + uncounted(job, |uncounted| &uncounted.succeeded);
+    // Without completions (a work queue), one success ends it: <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
+    let completions = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
+    format!("{active} active{ending}, {succeeded}{completions} succeeded, {}", attempts(job))
+}
+
+/// `2 failed (backoffLimit 6)`, `2 failed (for good: index 1,3)`
+fn attempts(job: &Job) -> String {
+    let failed = failures(job);
+    if let Some(indexes) = job.status.failed_indexes.as_deref().filter(|indexes| !indexes.is_empty()) {
+        return format!("{failed} failed (for good: index {indexes})");
+    }
+    // The API server fills in 6, or i32::MAX where backoffLimitPerIndex is used: no limit worth naming.
+    match job.spec.backoff_limit {
+        Some(limit) if limit < i32::MAX => format!("{failed} failed (backoffLimit {limit})"),
+        _ => format!("{failed} failed"),
+    }
+}
+
+/// The pod that used up the last retry is often still uncounted when `FailureTarget` comes.
+fn failures(job: &Job) -> usize {
+    number(job.status.failed) + uncounted(job, |uncounted| &uncounted.failed)
+}
+
+fn number(status: Option<i32>) -> usize {
+    usize::try_from(status.unwrap_or(0)).unwrap_or(0)
+}
+
+/// Pods that have ended and that the controller is about to count.
+fn uncounted(job: &Job, which: fn(&UncountedTerminatedPods) -> &Option<Vec<String>>) -> usize {
+    job.status.uncounted_terminated_pods.as_ref().and_then(|pods| which(pods).as_ref()).map_or(0, Vec::len)
+}

@@ -1,0 +1,182 @@
+//! Writing that never blocks the wait: one thread owns stdout and stderr, everybody else hands it whole texts.
+//!
+//! A log pipe that nobody reads, a closed one or a full disk must neither hold up the exit nor end the wait, so a text
+//! that finds the queue full is dropped and every write error is ignored.
+
+pub mod lines;
+mod live;
+pub mod termination;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::output::lines::{Line, Row, Style};
+use crate::output::live::Live;
+
+/// A write that takes so long will not end: nobody reads the pipe.
+const STUCK: Duration = Duration::from_millis(100);
+/// How long an exit waits for the last lines of a thread that is not stuck: a container may have little CPU.
+const FLUSH: Duration = Duration::from_secs(2);
+/// Texts that wait to be written; more than any healthy reader lets pile up.
+const QUEUE: usize = 1024;
+
+/// How often the live view counts its seconds.
+const TICK: Duration = Duration::from_millis(500);
+
+enum Text {
+    Out(Vec<u8>),
+    Err(Vec<u8>),
+    /// and whether in colours
+    Rows(Vec<Row>, bool),
+    /// nothing comes after it
+    Flush(SyncSender<()>),
+}
+
+/// Hands texts to the writing thread.
+#[derive(Clone)]
+pub struct Output {
+    queue: SyncSender<Text>,
+    /// counts beginnings and ends of writes, so that it is odd during one
+    writes: Arc<AtomicU64>,
+    started: Instant,
+    style: Style,
+    live: bool,
+}
+
+impl Output {
+    /// Starts the thread; it ends with the program. Plain, until it is known what is wanted.
+    pub fn start() -> Self {
+        let (queue, texts) = sync_channel(QUEUE);
+        let writes = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&writes);
+        thread::spawn(move || write_all(&texts, &counter));
+        let style = Style { json: false, quiet: false, color: false };
+        Self { queue, writes, started: Instant::now(), style, live: false }
+    }
+
+    /// The same in this style; `live` on a terminal that can be drawn on.
+    #[must_use]
+    pub fn styled(self, style: Style, live: bool) -> Self {
+        Self { style, live, ..self }
+    }
+
+    /// Whether [`Output::rows`] are of use.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// A product line, now: on stdout, but on stderr how a wait has ended badly, so that it is seen wherever progress goes.
+    /// Programs read one stream of JSON.
+    pub fn say(&self, line: &Line) {
+        if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
+            if line.is_bad_end() && !self.style.json {
+                self.error(&format!("{text}\n"));
+            } else {
+                self.line(&text);
+            }
+        }
+    }
+
+    /// How the targets stand, for the live view.
+    pub fn rows(&self, rows: Vec<Row>) {
+        let _ = self.queue.try_send(Text::Rows(rows, self.style.color));
+    }
+
+    /// Text on stdout in no style: help, completions.
+    pub fn line(&self, line: &str) {
+        let _ = self.queue.try_send(Text::Out(format!("{line}\n").into_bytes()));
+    }
+
+    /// Text on stderr, as it is.
+    pub fn error(&self, text: &str) {
+        let _ = self.queue.try_send(Text::Err(text.as_bytes().to_vec()));
+    }
+
+    /// Waits until all that was said is written, but not for long.
+    pub fn flush(&self) {
+        let (done, flushed) = sync_channel(1);
+        if self.queue.try_send(Text::Flush(done)).is_err() {
+            return;
+        }
+        let begun = Instant::now();
+        let mut before = self.writes.load(Ordering::Relaxed);
+        while flushed.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) && begun.elapsed() < FLUSH {
+            let now = self.writes.load(Ordering::Relaxed);
+            if now == before && now % 2 == 1 {
+                return;
+            }
+            before = now;
+        }
+    }
+}
+
+fn write_all(texts: &Receiver<Text>, writes: &AtomicU64) {
+    let mut live: Option<Live> = None;
+    loop {
+        // Only a live view has something to do without a text.
+        let text = if live.is_some() { texts.recv_timeout(TICK) } else { texts.recv().map_err(RecvTimeoutError::from) };
+        match text {
+            Ok(Text::Out(bytes)) => above(live.as_ref(), || write(&mut io::stdout(), &bytes, writes)),
+            Ok(Text::Err(bytes)) => above(live.as_ref(), || write(&mut io::stderr(), &bytes, writes)),
+            Ok(Text::Rows(rows, color)) => live.get_or_insert_with(|| Live::start(color)).show(rows),
+            Ok(Text::Flush(done)) => {
+                drop(live.take());
+                let _ = done.try_send(());
+            }
+            Err(RecvTimeoutError::Timeout) => live.iter_mut().for_each(Live::tick),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// The live view stays below everything else.
+fn above(live: Option<&Live>, write: impl FnOnce() -> io::Result<()>) {
+    let _ = match live {
+        Some(live) => live.aside(write),
+        None => write(),
+    };
+}
+
+fn write(to: &mut impl Write, bytes: &[u8], writes: &AtomicU64) -> io::Result<()> {
+    writes.fetch_add(1, Ordering::Relaxed);
+    let written = to.write_all(bytes).and_then(|()| to.flush());
+    writes.fetch_add(1, Ordering::Relaxed);
+    written
+}
+
+/// One log line of tracing's, handed over when it is complete.
+pub struct LogLine {
+    output: Output,
+    bytes: Vec<u8>,
+}
+
+impl Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        let _ = self.output.queue.try_send(Text::Err(std::mem::take(&mut self.bytes)));
+    }
+}
+
+impl MakeWriter<'_> for Output {
+    type Writer = LogLine;
+
+    fn make_writer(&self) -> LogLine {
+        LogLine { output: self.clone(), bytes: Vec::new() }
+    }
+}
