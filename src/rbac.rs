@@ -1,15 +1,14 @@
 //! Targets → the smallest Role and binding for their wait, as YAML for `kubectl apply -f -`.
 //!
-//! Pure text. What a request needs comes from the same table as the request itself (`resource`), so that they cannot
-//! drift. Without `-n` no namespace is written: the Role goes wherever it is applied, and the service account is the one
+//! Pure text. What a request needs comes from the same rows as the request itself (`kinds`), so that they cannot drift. Without `-n` no namespace is written: the Role goes wherever it is applied, and the service account is the one
 //! beside it (an empty namespace of a subject is the binding's own: `pkg/registry/rbac/validation/rule.go` in
 //! kubernetes).
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use crate::cli::options::Usage;
-use crate::kinds::resource::{ENDPOINT_SLICES, EVENTS, JOBS, POD_LOGS, PODS, Resource, SERVICES};
-use crate::target::{Kind, Scope, Target};
+use crate::kinds::{self, EVENTS, FOLLOW, PODS, WRITE};
+use crate::target::{Resource, Scope, Target};
 
 /// What the Role is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +63,7 @@ impl Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     scope: Scope,
-    resource: &'static Resource,
+    resource: Resource,
     verbs: &'static [&'static str],
     /// whether it is limited to the names
     named: bool,
@@ -80,17 +79,24 @@ struct Use {
 /// In the order of their weight: what the wait needs, what proves that a Job has completed, what explains.
 type Rules = Vec<(Rule, Use)>;
 
-/// To see objects come and go; without `watch` they are polled.
-const FOLLOW: &[&str] = &["list", "watch"];
-const LIST: &[&str] = &["list"];
-const GET: &[&str] = &["get"];
-const WRITE: &[&str] = &["create", "patch"];
+/// The Role is for other namespaces than the service account's, which has to be told then.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Homeless {
+    service_account: String,
+}
+
+impl fmt::Display for Homeless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = "the Role is for other namespaces too: the binding has to say where the service account is";
+        write!(f, "{problem}\nhint: `--service-account NAMESPACE:{}`", self.service_account)
+    }
+}
 
 /// The YAML, one Role and RoleBinding for each namespace, a `ClusterRole` for all of them.
 ///
 /// # Errors
 /// Targets elsewhere need to know where the service account is.
-pub fn yaml(request: &Request) -> Result<String, Usage> {
+pub fn yaml(request: &Request) -> Result<String, Homeless> {
     let rules = rules(request);
     let mut scopes: Vec<&Scope> = Vec::new();
     for (rule, _) in &rules {
@@ -113,7 +119,7 @@ fn rules(request: &Request) -> Rules {
     }
     // Only a pod has siblings whose word counts.
     let in_pod = matches!(request.subject, Subject::ServiceAccount { .. });
-    for target in request.targets.iter().filter(|target| in_pod && target.mode.kind() == Kind::Job) {
+    for target in request.targets.iter().filter(|target| in_pod && kinds::is_final(target)) {
         let why = format!("{target}, when it is gone: the pods that have waited for it before");
         add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
     }
@@ -158,54 +164,41 @@ fn own_scope(request: &Request) -> Scope {
 
 fn wait_rules(rules: &mut Rules, target: &Target) {
     let name = target.selection.name.as_deref();
-    let mut follow = |resource, name, why: String| add(rules, &target.scope, resource, name, FOLLOW, why);
-    match target.mode.kind() {
-        Kind::Job => follow(&JOBS, name, target.to_string()),
-        Kind::Pod => follow(&PODS, name, target.to_string()),
-        Kind::Service => {
-            follow(&SERVICES, name, target.to_string());
-            follow(&PODS, None, format!("{target}: the pods behind it"));
-            follow(&ENDPOINT_SLICES, None, format!("{target}, if it has no selector"));
-        }
+    add(rules, &target.scope, &target.kind.resource, name, FOLLOW, target.to_string());
+    for read in kinds::of(&target.kind).reads {
+        add(rules, &target.scope, read.resource, None, read.verbs, format!("{target}{}", read.why));
     }
 }
 
 fn explain_rules(rules: &mut Rules, target: &Target) {
-    let mut read = |resource, verbs, why: &str| {
-        add(rules, &target.scope, resource, None, verbs, format!("why {target} is blocked: {why}"));
-    };
-    match target.mode.kind() {
-        Kind::Job => read(&JOBS, LIST, "near names"),
-        Kind::Pod => {}
-        Kind::Service => read(&SERVICES, LIST, "near names"),
+    for read in kinds::of(&target.kind).explained_by {
+        let why = format!("why {target} is blocked: {}", read.why);
+        add(rules, &target.scope, read.resource, None, read.verbs, why);
     }
-    read(&PODS, LIST, "its pods");
-    read(&POD_LOGS, GET, "the last words of a container that failed");
-    read(&EVENTS, LIST, "warnings");
 }
 
 fn add(
     rules: &mut Rules,
     scope: &Scope,
-    resource: &'static Resource,
+    resource: &Resource,
     name: Option<&str>,
     verbs: &'static [&'static str],
     why: String,
 ) {
-    let rule = Rule { scope: scope.clone(), resource, verbs, named: name.is_some() };
+    let rule = Rule { scope: scope.clone(), resource: resource.clone(), verbs, named: name.is_some() };
     let used = entry(rules, rule);
     used.names.extend(name.map(str::to_owned));
     used.reasons.push(why);
 }
 
-fn role(request: &Request, scope: &Scope, rules: &Rules) -> Result<String, Usage> {
+fn role(request: &Request, scope: &Scope, rules: &Rules) -> Result<String, Homeless> {
     let kind = if *scope == Scope::All { "ClusterRole" } else { "Role" };
     let rules: Vec<String> =
         rules.iter().filter(|(rule, _)| rule.scope == *scope).map(|(rule, used)| rule_text(rule, used)).collect();
     Ok(format!("{}rules:\n{}", head(request, kind, scope)?, rules.concat()))
 }
 
-fn binding(request: &Request, scope: &Scope) -> Result<String, Usage> {
+fn binding(request: &Request, scope: &Scope) -> Result<String, Homeless> {
     let kind = if *scope == Scope::All { "ClusterRole" } else { "Role" };
     let head = head(request, &format!("{kind}Binding"), scope)?;
     let name = name(request, scope)?;
@@ -223,7 +216,7 @@ fn binding(request: &Request, scope: &Scope) -> Result<String, Usage> {
     ))
 }
 
-fn head(request: &Request, kind: &str, scope: &Scope) -> Result<String, Usage> {
+fn head(request: &Request, kind: &str, scope: &Scope) -> Result<String, Homeless> {
     let name = name(request, scope)?;
     let namespace = match scope {
         Scope::Namespace(namespace) => format!("  namespace: {namespace:?}\n"),
@@ -233,7 +226,7 @@ fn head(request: &Request, kind: &str, scope: &Scope) -> Result<String, Usage> {
 }
 
 /// Two service accounts that wait must not overwrite each other's Role, nor those of two namespaces in a third one.
-fn name(request: &Request, scope: &Scope) -> Result<String, Usage> {
+fn name(request: &Request, scope: &Scope) -> Result<String, Homeless> {
     let (home, name) = match &request.subject {
         Subject::ServiceAccount { namespace, name } => (namespace.as_deref(), name),
         Subject::User(_) => return Ok("k8s-wait-for".to_owned()),
@@ -242,10 +235,7 @@ fn name(request: &Request, scope: &Scope) -> Result<String, Usage> {
         (Scope::Default, _) => Ok(format!("k8s-wait-for-{name}")),
         (Scope::Namespace(namespace), Some(home)) if namespace == home => Ok(format!("k8s-wait-for-{name}")),
         (_, Some(home)) => Ok(format!("k8s-wait-for-{home}-{name}")),
-        (_, None) => Err(Usage::new(
-            "the Role is for other namespaces too: the binding has to say where the service account is",
-            format!("`--service-account NAMESPACE:{name}`"),
-        )),
+        (_, None) => Err(Homeless { service_account: name.clone() }),
     }
 }
 
@@ -254,7 +244,7 @@ fn rule_text(rule: &Rule, used: &Use) -> String {
     let reasons: Vec<String> = used.reasons.iter().map(|reason| format!("  # {reason}\n")).collect();
     let names: Vec<String> = used.names.iter().map(|name| format!("{name:?}")).collect();
     let names = if rule.named { format!("    resourceNames: [{}]\n", names.join(", ")) } else { String::new() };
-    let Resource { group, plural, .. } = rule.resource;
+    let Resource { group, plural, .. } = &rule.resource;
     let verbs = rule.verbs.join(", ");
     format!("{}  - apiGroups: [{group:?}]\n    resources: [{plural}]\n{names}    verbs: [{verbs}]\n", reasons.concat())
 }
@@ -262,10 +252,12 @@ fn rule_text(rule: &Rule, used: &Use) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Mode, Selection};
+    use crate::kinds::{job, pod};
+    use crate::target::{Demand, Kind, Selection};
 
-    fn named(scope: Scope, mode: Mode, name: &str) -> Target {
-        Target { mode, scope, selection: Selection { name: Some(name.to_owned()), ..Selection::default() } }
+    fn named(scope: Scope, kind: &Kind, name: &str) -> Target {
+        let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
+        Target { kind: kind.clone(), demand: Demand::Every, scope, selection }
     }
 
     fn request(targets: Vec<Target>, namespace: Option<&str>) -> Request {
@@ -275,7 +267,8 @@ mod tests {
 
     #[test]
     fn job_by_name_needs_that_name_and_the_pods_that_prove_it() {
-        let yaml = yaml(&request(vec![named(Scope::Default, Mode::Job, "migrate-1.0.0")], None)).expect("it is whole");
+        let yaml =
+            yaml(&request(vec![named(Scope::Default, &job::ROW.kind, "migrate-1.0.0")], None)).expect("it is whole");
         assert_eq!(
             yaml,
             r#"apiVersion: rbac.authorization.k8s.io/v1
@@ -310,7 +303,7 @@ subjects:
 
     #[test]
     fn events_are_written_only_where_that_is_wanted() {
-        let without = request(vec![named(Scope::Default, Mode::Pod, "db-0")], None);
+        let without = request(vec![named(Scope::Default, &pod::ROW.kind, "db-0")], None);
         let with = Request { events: true, ..without.clone() };
         assert!(!yaml(&without).expect("it is whole").contains("create"));
         let rule = "  # --events, on the waiting pod\n  - apiGroups: [\"\"]\n    resources: [events]\n    verbs: [create, patch]\n";
@@ -319,7 +312,7 @@ subjects:
 
     #[test]
     fn names_of_one_kind_share_a_rule() {
-        let targets = ["b", "a"].map(|name| named(Scope::Default, Mode::Pod, name)).to_vec();
+        let targets = ["b", "a"].map(|name| named(Scope::Default, &pod::ROW.kind, name)).to_vec();
         let yaml = yaml(&request(targets, None)).expect("it is whole");
         assert!(yaml.contains("  # pod/b\n  # pod/a\n"), "{yaml}");
         assert!(yaml.contains(r#"resourceNames: ["a", "b"]"#), "{yaml}");
@@ -327,7 +320,7 @@ subjects:
 
     #[test]
     fn target_elsewhere_binds_the_service_account_where_it_is() {
-        let elsewhere = || vec![named(Scope::Namespace("data".to_owned()), Mode::Pod, "db-0")];
+        let elsewhere = || vec![named(Scope::Namespace("data".to_owned()), &pod::ROW.kind, "db-0")];
         let yaml = yaml(&request(elsewhere(), Some("shop"))).expect("it is whole");
         assert!(yaml.contains("  name: \"k8s-wait-for-shop-shop\"\n  namespace: \"data\"\n"), "{yaml}");
         assert!(yaml.contains("    name: \"shop\"\n    namespace: \"shop\"\n"), "{yaml}");
@@ -346,7 +339,12 @@ subjects:
 
     #[test]
     fn all_namespaces_need_a_cluster_role() {
-        let target = Target { mode: Mode::Pod, scope: Scope::All, selection: Selection::default() };
+        let target = Target {
+            kind: pod::ROW.kind.clone(),
+            demand: Demand::Every,
+            scope: Scope::All,
+            selection: Selection::default(),
+        };
         let yaml = yaml(&request(vec![target], Some("shop"))).expect("it is whole");
         assert!(yaml.contains("kind: ClusterRole\n") && yaml.contains("kind: ClusterRoleBinding\n"), "{yaml}");
     }

@@ -23,16 +23,17 @@ use kube::Config;
 use kube::client::{Body, ConfigExt};
 use kube::config::AuthInfo;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::api::config::Login;
+use super::config::Login;
 #[cfg(test)]
-use crate::api::credentials::Credentials;
-use crate::api::failure::{Class, Failure, excerpt, harmless};
-use crate::api::proxy::Route;
+use super::credentials::Credentials;
+use super::failure::{Class, Failure, excerpt};
+use super::proxy::Route;
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -44,7 +45,13 @@ const BODY_LIMIT: Duration = Duration::from_mins(1);
 /// How long an exec plugin may take to renew its credentials.
 pub const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
 /// The longest body and the longest watch event that are read, in bytes. etcd takes objects up to 1.5 MiB.
-const SIZE_LIMIT: usize = 32 << 20;
+pub const SIZE_LIMIT: usize = 32 << 20;
+/// What is read at a time for an explanation, in bytes, and over how many connections: nobody waits for it, and it must
+/// not cost the wait its memory.
+const ASIDE_LIMIT: usize = 1 << 20;
+const ASIDE: usize = 2;
+/// What is read of an answer that is no success, in bytes.
+const ERROR_LIMIT: usize = 256 << 10;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -71,6 +78,7 @@ pub struct Client {
 struct Access {
     login: Login,
     session: Mutex<Session>,
+    aside: Semaphore,
 }
 
 /// A connection pool and the credentials that go with it.
@@ -93,7 +101,7 @@ impl Client {
     /// A configuration that a person has to mend.
     pub async fn new(login: Login) -> anyhow::Result<Self> {
         let session = Session::start(&login).await.with_context(|| format!("cannot use {}", login.origin))?;
-        Ok(Self { access: Arc::new(Access { login, session: Mutex::new(session) }) })
+        Ok(Self { access: Arc::new(Access { login, session: Mutex::new(session), aside: Semaphore::new(ASIDE) }) })
     }
 
     /// One whose API server is this service: for scripts under a paused clock.
@@ -110,14 +118,29 @@ impl Client {
         let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
         let config = Config::new(http::Uri::from_static("http://localhost"));
         let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
-        Self { access: Arc::new(Access { login, session: Mutex::new(session) }) }
+        Self { access: Arc::new(Access { login, session: Mutex::new(session), aside: Semaphore::new(ASIDE) }) }
     }
 
     /// One whole response body.
     pub async fn read(&self, request: Request<Vec<u8>>) -> Result<Answer, Failure> {
+        self.read_within(request, SIZE_LIMIT).await
+    }
+
+    /// The same of at most so many bytes; more are [`Class::TooLong`].
+    pub async fn read_within(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Answer, Failure> {
         let response = self.send(request).await?;
         let date = date(&response);
-        Ok(Answer { body: body(response).await?, date })
+        let body = body(response, limit).await?;
+        // Lets the connection go back to where the next request finds it: else that one would open another.
+        yield_now().await;
+        Ok(Answer { body, date })
+    }
+
+    /// The same for what the wait does not depend on.
+    pub async fn read_aside(&self, request: Request<Vec<u8>>) -> Result<Answer, Failure> {
+        // It is never closed.
+        let _turn = self.access.aside.acquire().await;
+        self.read_within(request, ASIDE_LIMIT).await
     }
 
     /// The lines of a response that does not end by itself.
@@ -150,7 +173,7 @@ impl Client {
             self.access.session.lock().await.refused = true;
         }
         let retry_after = retry_after(&response);
-        let body = body(response).await.unwrap_or_default();
+        let body = body(response, ERROR_LIMIT).await.unwrap_or_default();
         Err(Failure::from_status(status, retry_after, &body))
     }
 }
@@ -178,7 +201,7 @@ impl Access {
         if session.stale && files && !session.refused {
             session.stale = false;
             // A file that is being replaced: the old one, then.
-            if let Ok(stack) = stack(&self.login.config) {
+            if let Ok(stack) = stack(config) {
                 session.stack = stack;
             }
         }
@@ -303,12 +326,12 @@ fn date<T>(response: &Response<T>) -> Timestamp {
     date.map_or_else(Timestamp::now, |date| date.timestamp())
 }
 
-async fn body(response: Response<Body>) -> Result<Vec<u8>, Failure> {
-    let whole = timeout(BODY_LIMIT, whole(response.into_body())).await;
+async fn body(response: Response<Body>, limit: usize) -> Result<Vec<u8>, Failure> {
+    let whole = timeout(BODY_LIMIT, whole(response.into_body(), limit)).await;
     whole.map_err(|_| Failure::transient(format!("the API server's answer took longer than {BODY_LIMIT:?}")))?
 }
 
-async fn whole(mut body: Body) -> Result<Vec<u8>, Failure> {
+async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     loop {
         let piece = timeout(RESPONSE_LIMIT, next_piece(&mut body)).await;
@@ -316,7 +339,7 @@ async fn whole(mut body: Body) -> Result<Vec<u8>, Failure> {
             piece.map_err(|_| Failure::transient(format!("the API server's answer stalled for {RESPONSE_LIMIT:?}")))?;
         let Some(piece) = piece? else { return Ok(bytes) };
         bytes.extend_from_slice(&piece);
-        within_limit(bytes.len())?;
+        within_limit(bytes.len(), limit)?;
     }
 }
 
@@ -332,9 +355,10 @@ async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     Ok(None)
 }
 
-fn within_limit(length: usize) -> Result<(), Failure> {
-    if length > SIZE_LIMIT {
-        return Err(Failure::transient(format!("the API server's answer is longer than {} MiB", SIZE_LIMIT >> 20)));
+fn within_limit(length: usize, limit: usize) -> Result<(), Failure> {
+    if length > limit {
+        let text = format!("the API server's answer is longer than {} KiB", limit >> 10);
+        return Err(Failure { class: Class::TooLong, ..Failure::transient(text) });
     }
     Ok(())
 }
@@ -351,7 +375,7 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
     }
     let telling = texts.iter().position(|text| !text.contains("client error (")).unwrap_or(0);
     // What the connector says of its own share of the time.
-    harmless(&texts[telling..].join(": ")).replace("tcp connect error: deadline has elapsed", NO_CONNECTION)
+    texts[telling..].join(": ").replace("tcp connect error: deadline has elapsed", NO_CONNECTION)
 }
 
 /// The lines of a watch, one event each.
@@ -376,7 +400,7 @@ impl Lines {
                 None if !self.buffer.is_empty() => return Ok(Some(self.buffer.split())),
                 None => return Ok(None),
             }
-            within_limit(self.buffer.len())?;
+            within_limit(self.buffer.len(), SIZE_LIMIT)?;
         }
     }
 

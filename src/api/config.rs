@@ -14,11 +14,11 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 
-use crate::api::credentials::{Credentials, basic};
-use crate::api::exec::Plugin;
-use crate::api::proxy;
-use crate::api::server;
-use crate::target::selector::dns_label;
+use super::credentials::{Credentials, basic};
+use super::exec::Plugin;
+use super::proxy;
+use super::server;
+use crate::target::names::dns_label;
 
 /// How to reach the API server, and as whom.
 pub struct Login {

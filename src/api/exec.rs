@@ -24,8 +24,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::api::credentials::bearer;
-use crate::api::failure::harmless;
+use super::credentials::bearer;
 
 /// How long it may take before somebody should know what is being waited for.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -139,7 +138,7 @@ impl Plugin {
 
     fn hint(&self) -> String {
         let hint = self.0.install_hint.as_deref().map(str::trim).filter(|hint| !hint.is_empty());
-        hint.map_or_else(String::new, |hint| format!("\nhint: {}", harmless(hint)))
+        hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"))
     }
 
     fn credential(&self, read: ExecCredential) -> Result<Credential> {

@@ -40,6 +40,8 @@ pub enum Class {
     },
     /// connected, but there was no answer in time
     Silent,
+    /// more bytes than were wanted
+    TooLong,
     /// everything else heals by itself: 429, 5xx, garbage
     Transient,
 }
@@ -79,7 +81,7 @@ impl Failure {
             _ if reason == "Expired" || reason == "Gone" || too_new => Class::Expired,
             _ => Class::Transient,
         };
-        let said = if message.is_empty() { excerpt(body) } else { harmless(&message) };
+        let said = if message.is_empty() { excerpt(body) } else { message };
         let separator = if said.is_empty() { "" } else { ": " };
         Self { class, text: format!("the API server answered {status}{separator}{said}"), retry_after }
     }
@@ -105,12 +107,7 @@ pub fn failure_in_event(object: &[u8]) -> Failure {
 /// The first words of a body that is no Status: an HTML page of some proxy, usually.
 pub fn excerpt(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(&body[..body.len().min(120)]);
-    harmless(head.trim())
-}
-
-/// Control characters from outside never reach a terminal.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    head.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -3,20 +3,34 @@
 //! Arguments are separated by `|`. Targets are shown as `job/a`, with their namespace as `data:job/a`, with `-A` as
 //! `*:job/a`; `pod/*` is every pod.
 
-use super::*;
+use std::collections::HashSet;
 
-fn run(line: &str, environment: &[(&str, &str)]) -> Result<Invocation, Stop> {
+use super::*;
+use crate::kinds;
+use crate::target::Scope;
+
+fn run(line: &str, environment: &[(&str, &str)]) -> Result<Command, Usage> {
     let argv = std::iter::once("/usr/bin/k8s-wait-for").chain(line.split('|').filter(|_| !line.is_empty()));
     parse(argv.map(OsString::from), |name| {
         environment.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
     })
 }
 
-fn shown(outcome: Result<Invocation, Stop>) -> String {
+fn wait(line: &str, environment: &[(&str, &str)]) -> Wait {
+    match run(line, environment) {
+        Ok(Command::Wait(wait)) => *wait,
+        other => panic!("{line}: no wait: {other:?}"),
+    }
+}
+
+/// What is printed, or the targets.
+fn shown(outcome: Result<Command, Usage>) -> String {
     match outcome {
-        Ok(invocation) => invocation.targets.iter().map(shown_target).collect::<Vec<_>>().join(" "),
-        Err(Stop::Usage(usage)) => usage.to_string(),
-        Err(Stop::Text(text)) => text,
+        Ok(Command::Wait(wait)) => wait.targets.iter().map(shown_target).collect::<Vec<_>>().join(" "),
+        Ok(Command::Rbac(request)) => rbac::yaml(&request).unwrap_or_else(|error| error.to_string()),
+        Ok(Command::Completions(shell)) => completions(shell),
+        Ok(Command::Text(text)) => text,
+        Err(usage) => usage.to_string(),
     }
 }
 
@@ -552,9 +566,8 @@ fn json_is_wanted_even_by_a_line_that_cannot_be_read() {
 
 #[test]
 fn options_without_a_word_have_their_defaults() {
-    let invocation = run("job|a", &[]).expect("a job");
-    let expected = Invocation {
-        targets: invocation.targets.clone(),
+    let wait = wait("job|a", &[]);
+    let rules = Rules {
         quorum: Quorum::All,
         missing: Missing::Wait,
         failed: Failed::Exit,
@@ -563,17 +576,18 @@ fn options_without_a_word_have_their_defaults() {
         settle: Duration::from_secs(2),
         min: 1,
         poll_pause: None,
-        output: Form::Plain,
+    };
+    let speech = Speech {
+        form: Form::Plain,
         quiet: false,
         events: false,
         color: Color::Auto,
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
-        context: None,
-        kubeconfig: None,
         warnings: Vec::new(),
     };
-    assert_eq!(invocation, expected);
+    assert_eq!((wait.rules, wait.speech), (rules, speech));
+    assert_eq!(wait.cluster, Cluster { kubeconfig: None, context: None });
 }
 
 #[test]
@@ -598,30 +612,27 @@ fn options_are_taken_from_the_line_before_the_environment() {
         ("DEBUG", "2"),
         ("WAIT_TIME", "5"),
     ];
-    let of_line = run(typed, &variables).expect("a line");
-    assert_eq!(of_line.timeout, Some(Duration::from_mins(5)));
-    assert_eq!((of_line.auth_grace, of_line.settle), (Duration::ZERO, Duration::from_millis(500)));
-    assert_eq!((of_line.missing, of_line.min, of_line.quorum), (Missing::Fail, 3, Quorum::Any));
-    assert_eq!(of_line.failed, Failed::Wait);
-    assert_eq!((of_line.log_level, of_line.poll_pause), (LogLevel::Warn, Some(Duration::from_secs(5))));
-    assert_eq!((of_line.context.as_deref(), of_line.kubeconfig), (Some("c"), Some(PathBuf::from("/k"))));
+    let Wait { cluster, rules, speech, .. } = wait(typed, &variables);
+    assert_eq!(rules.timeout, Some(Duration::from_mins(5)));
+    assert_eq!((rules.auth_grace, rules.settle), (Duration::ZERO, Duration::from_millis(500)));
+    assert_eq!((rules.missing, rules.min, rules.quorum), (Missing::Fail, 3, Quorum::Any));
+    assert_eq!((rules.failed, rules.poll_pause), (Failed::Wait, Some(Duration::from_secs(5))));
+    assert_eq!((cluster.context.as_deref(), cluster.kubeconfig), (Some("c"), Some(PathBuf::from("/k"))));
+    assert_eq!((speech.form, speech.color), (Form::Json, Color::Never));
+    assert_eq!((speech.log_level, speech.log_format), (LogLevel::Warn, LogFormat::Json));
 
-    assert_eq!((of_line.output, of_line.color, of_line.log_format), (Form::Json, Color::Never, LogFormat::Json));
-
-    let of_variables = run("job|-lapp=x", &variables).expect("a line");
-    assert_eq!(of_variables.failed, Failed::Wait);
-    assert_eq!(of_variables.timeout, Some(Duration::from_secs(90)));
-    assert_eq!(of_variables.auth_grace, Duration::from_secs(10));
-    assert_eq!(of_variables.settle, Duration::from_millis(1500));
-    assert_eq!((of_variables.missing, of_variables.min, of_variables.quorum), (Missing::Ready, 2, Quorum::Any));
-    assert_eq!((of_variables.log_level, of_variables.log_format), (LogLevel::Error, LogFormat::Text));
-    assert_eq!((of_variables.output, of_variables.color), (Form::Plain, Color::Always));
-    assert!(of_variables.quiet && of_variables.events);
+    let Wait { rules, speech, .. } = wait("job|-lapp=x", &variables);
+    assert_eq!((rules.failed, rules.timeout), (Failed::Wait, Some(Duration::from_secs(90))));
+    assert_eq!((rules.auth_grace, rules.settle), (Duration::from_secs(10), Duration::from_millis(1500)));
+    assert_eq!((rules.missing, rules.min, rules.quorum), (Missing::Ready, 2, Quorum::Any));
+    assert_eq!((speech.log_level, speech.log_format), (LogLevel::Error, LogFormat::Text));
+    assert_eq!((speech.form, speech.color), (Form::Plain, Color::Always));
+    assert!(speech.quiet && speech.events);
 }
 
 #[test]
 fn no_color_is_meant_for_every_program_and_our_own_option_comes_first() {
-    let color = |line: &str, value: &str| run(line, &[("NO_COLOR", value)]).expect(line).color;
+    let color = |line: &str, value: &str| wait(line, &[("NO_COLOR", value)]).speech.color;
     assert_eq!(color("job|a", "1"), Color::Never);
     assert_eq!(color("job|a", ""), Color::Auto);
     assert_eq!(color("job|a|--color|always", "1"), Color::Always);
@@ -632,8 +643,8 @@ fn a_time_is_humantime_or_a_number_of_seconds() {
     let table =
         [("0", 0), ("2", 2000), ("0.5", 500), (".5", 500), ("90s", 90_000), ("1h 30m", 5_400_000), ("1.5s", 1500)];
     for (text, milliseconds) in table {
-        let invocation = run(&format!("job|a|--timeout|{text}"), &[]).expect(text);
-        assert_eq!(invocation.timeout, Some(Duration::from_millis(milliseconds)), "{text}");
+        let rules = wait(&format!("job|a|--timeout|{text}"), &[]).rules;
+        assert_eq!(rules.timeout, Some(Duration::from_millis(milliseconds)), "{text}");
     }
 }
 
@@ -662,26 +673,25 @@ fn a_wrong_variable_of_our_own_is_a_usage_error_and_an_empty_one_is_none() {
 
 #[test]
 fn variables_of_groundnuty_are_kept_and_their_nonsense_is_ignored_with_a_warning() {
-    let seconds = |text: &str| run("job|a", &[("WAIT_TIME", text)]).expect(text).poll_pause.map(|it| it.as_secs_f64());
+    let seconds = |text: &str| wait("job|a", &[("WAIT_TIME", text)]).rules.poll_pause.map(|it| it.as_secs_f64());
     let table = [("2", Some(2.0)), ("0.5", Some(0.5)), ("2s", Some(2.0)), ("1m", Some(60.0)), ("0", None), ("x", None)];
     for (text, expected) in table {
         assert_eq!(seconds(text), expected, "{text}");
     }
-    let level = |text: &str| run("job|a", &[("DEBUG", text)]).expect(text).log_level;
+    let level = |text: &str| wait("job|a", &[("DEBUG", text)]).speech.log_level;
     assert_eq!(["0", "1", "2", "true"].map(level), [LogLevel::Info, LogLevel::Debug, LogLevel::Trace, LogLevel::Info]);
 
     let nonsense = [("WAIT_TIME", "often"), ("DEBUG", "app:*"), ("TREAT_ERRORS_AS_READY", "yes")];
-    let invocation = run("job|a", &nonsense).expect("nonsense is ignored");
     let warnings = [
         "TREAT_ERRORS_AS_READY=yes is ignored, it takes 0, 1 or 2",
         "WAIT_TIME=often is ignored, it takes seconds, as in 2, 0.5 or 2s",
         "DEBUG=app:* is ignored, it takes 0, 1 or 2",
     ];
-    assert_eq!(invocation.warnings, warnings);
+    assert_eq!(wait("job|a", &nonsense).speech.warnings, warnings, "nonsense is ignored");
     let zeros = [("DEBUG", "0"), ("TREAT_ERRORS_AS_READY", "0"), ("K8S_WAIT_FOR_ANY", "0")];
-    let invocation = run("job|a", &zeros).expect("0 is a value of each");
-    assert!(invocation.warnings.is_empty() && invocation.quorum == Quorum::All, "{invocation:?}");
-    assert_eq!(shown(Ok(invocation)), "job/a");
+    let Wait { rules, speech, .. } = wait("job|a", &zeros);
+    assert!(speech.warnings.is_empty() && rules.quorum == Quorum::All, "0 is a value of each");
+    assert_eq!(shown(run("job|a", &zeros)), "job/a");
 }
 
 #[test]
@@ -705,8 +715,8 @@ fn treat_errors_as_ready_changes_plain_modes_only() {
 #[test]
 fn help_names_every_mode_and_every_variable_that_is_read() {
     let help = shown(run("--help", &[]));
-    for (mode, _) in MODES {
-        assert!(help.contains(&format!("\n  {mode} ")), "{mode}");
+    for mode in kinds::modes() {
+        assert!(help.contains(&format!("\n  {} ", mode.word)), "{}", mode.word);
     }
     let read = std::cell::RefCell::new(HashSet::new());
     let argv = ["k8s-wait-for", "job", "a"].map(OsString::from);
@@ -781,8 +791,8 @@ fn every_short_line_gives_targets_or_a_hint() {
         lines = lines.iter().flat_map(|line| words.map(|word| format!("{line}|{word}"))).collect();
         for line in &lines {
             match run(&line[1..], &[]) {
-                Ok(invocation) => assert!(!invocation.targets.is_empty(), "{line}"),
-                Err(stop) => assert!(shown(Err(stop)).contains("\nhint: "), "{line}"),
+                Ok(command) => assert!(!shown(Ok(command)).is_empty(), "{line}"),
+                Err(usage) => assert!(usage.to_string().contains("\nhint: "), "{line}"),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::cli::options::{self, LogLevel, PREFIX, Usage, bad_value, duration};
+use super::options::{self, LogLevel, PREFIX, Usage, bad_value, duration};
 
 /// The variables, and what was wrong with them. Kubernetes sets `K8S_WAIT_FOR_PORT` and `K8S_WAIT_FOR_SERVICE_HOST` in
 /// every pod beside a Service called `k8s-wait-for`: no option may have such a name.

@@ -4,8 +4,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::cli::options;
-use crate::cli::{self, Invocation};
+use super::{Command, Wait, options};
 use crate::target::{Selection, Target};
 
 /// What arguments are made of, right and wrong.
@@ -60,10 +59,13 @@ fn argument() -> String {
     (0..fastrand::usize(1..6)).map(|_| piece()).collect()
 }
 
-fn parse(arguments: &[String]) -> Option<Invocation> {
+fn parse(arguments: &[String]) -> Option<Wait> {
     let argv = std::iter::once("k8s-wait-for").chain(arguments.iter().map(String::as_str)).map(OsString::from);
     let environment = |name: &str| (name == "WAIT_TIME" || name == "TREAT_ERRORS_AS_READY").then(argument);
-    cli::parse(argv, environment).ok()
+    match super::parse(argv, environment).ok()? {
+        Command::Wait(wait) => Some(*wait),
+        _ => None,
+    }
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn target_means_the_same_when_it_is_written_out() {
     let mut seen = 0;
     while seen < 500 {
         let arguments = ["job".to_owned(), argument()];
-        let targets = parse(&arguments).into_iter().flat_map(|invocation| invocation.targets);
+        let targets = parse(&arguments).into_iter().flat_map(|wait| wait.targets);
         for target in targets.filter(is_one_word) {
             seen += 1;
             let text = target.to_string();

@@ -1,7 +1,7 @@
 //! What the user typed: the options, the help, and what is wrong with either as text.
 //!
-//! Only the spelling is decided here; what the words mean is `compat`'s. No I/O, and the environment is not read: clap's
-//! own `env` would read it behind the back of the tests, so the help names the variables and `compat` asks for them.
+//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read: clap's
+//! own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks for them.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +12,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use clap_complete::Shell;
 
-use crate::target::MODES;
+use crate::kinds;
+use crate::target::rules::{Failed, Missing};
 
 /// The options as they were typed, and the words between them.
 #[derive(Debug, Parser)]
@@ -118,26 +119,6 @@ pub struct RbacCli {
     pub explain: bool,
 }
 
-/// What an object means that does not exist, was never seen, and of which nothing proves that it completed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Missing {
-    /// it is still to come
-    Wait,
-    /// the wait has failed
-    Fail,
-    /// it is done and was cleaned up; for Jobs only
-    Ready,
-}
-
-/// What a target means that has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Failed {
-    /// the wait has failed
-    Exit,
-    /// a new object may take its place
-    Wait,
-}
-
 /// The form of what is said on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
@@ -175,19 +156,11 @@ pub enum LogLevel {
     Trace,
 }
 
-/// Why there is nothing to wait for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Help or version, asked for: goes to stdout, exit code 0.
+/// What was read.
+pub enum Read<T> {
+    Options(T),
+    /// help or version, which were asked for
     Text(String),
-    /// Goes to stderr, exit code 2.
-    Usage(Usage),
-}
-
-impl From<Usage> for Stop {
-    fn from(usage: Usage) -> Self {
-        Self::Usage(usage)
-    }
 }
 
 /// A mistake on the command line: what is wrong, with the argument in it, and a form that is right.
@@ -200,8 +173,8 @@ pub struct Usage {
 impl Usage {
     /// Both without a full stop; control characters that were typed are made visible.
     pub fn new(problem: impl AsRef<str>, hint: impl AsRef<str>) -> Self {
-        let harmless = |text: &str| text.replace(char::is_control, "\u{fffd}");
-        Self { problem: harmless(problem.as_ref()), hint: harmless(hint.as_ref()) }
+        let visible = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        Self { problem: visible(problem.as_ref()), hint: visible(hint.as_ref()) }
     }
 }
 
@@ -215,8 +188,8 @@ impl Cli {
     /// Reads words that are ready for clap; `program` is the name that help shows.
     ///
     /// # Errors
-    /// [`Stop::Text`] when help or version was asked for, [`Stop::Usage`] for what cannot be read.
-    pub fn read(program: &str, words: &[String]) -> Result<Self, Stop> {
+    /// What cannot be read.
+    pub fn read(program: &str, words: &[String]) -> Result<Read<Self>, Usage> {
         read(command(program, words.iter().any(|word| word == "--help")), words)
     }
 }
@@ -226,16 +199,21 @@ impl RbacCli {
     ///
     /// # Errors
     /// As [`Cli::read`].
-    pub fn read(program: &str, words: &[String]) -> Result<Self, Stop> {
+    pub fn read(program: &str, words: &[String]) -> Result<Read<Self>, Usage> {
         let usage = usage(&format!("{program} rbac"));
-        read(Self::command().help_template(TEMPLATE).override_usage(usage).before_help(MODES_HELP), words)
+        read(Self::command().help_template(TEMPLATE).override_usage(usage).before_help(modes_help()), words)
     }
 }
 
-fn read<T: FromArgMatches>(mut command: clap::Command, words: &[String]) -> Result<T, Stop> {
+fn read<T: FromArgMatches>(mut command: clap::Command, words: &[String]) -> Result<Read<T>, Usage> {
     check_dashes(words, &command)?;
-    let mut matches = command.try_get_matches_from_mut(words).map_err(|error| stop(&error))?;
-    T::from_arg_matches_mut(&mut matches).map_err(|error| stop(&error))
+    match command.try_get_matches_from_mut(words).and_then(|mut matches| T::from_arg_matches_mut(&mut matches)) {
+        Ok(options) => Ok(Read::Options(options)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Read::Text(error.to_string()))
+        }
+        Err(error) => Err(mistake(&error)),
+    }
 }
 
 /// Not by clap's own `after_long_help`: with it, every option takes three lines.
@@ -245,7 +223,7 @@ fn command(program: &str, long: bool) -> clap::Command {
          {program} completions SHELL        completions for bash, zsh, fish, elvish or powershell",
         usage(program)
     );
-    Cli::command().help_template(TEMPLATE).override_usage(more).before_help(MODES_HELP).after_help(if long {
+    Cli::command().help_template(TEMPLATE).override_usage(more).before_help(modes_help()).after_help(if long {
         LONG_HELP.replace("PROGRAM", program)
     } else {
         SHORT_HELP.to_owned()
@@ -262,20 +240,24 @@ fn usage(program: &str) -> String {
     )
 }
 
-/// A completion script for a shell, with the modes as first words.
+/// The shell that a completion script is for.
 ///
 /// # Errors
-/// A shell that nobody knows.
-pub fn completions(words: &[String]) -> Result<String, Usage> {
+/// One that nobody knows.
+pub fn shell(words: &[String]) -> Result<Shell, Usage> {
     let shells = "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`";
     let [shell] = words else { return Err(Usage::new("`completions` takes the name of a shell", shells)) };
-    let shell: Shell = shell.parse().map_err(|_| Usage::new(format!("no completions for `{shell}`"), shells))?;
-    let first_words = MODES.map(|(text, _)| text).into_iter().chain(["rbac", "completions"]);
+    shell.parse().map_err(|_| Usage::new(format!("no completions for `{shell}`"), shells))
+}
+
+/// A completion script, with the modes as first words.
+pub fn completions(shell: Shell) -> String {
+    let first_words = kinds::modes().map(|mode| mode.word).chain(["rbac", "completions"]);
     let parser = PossibleValuesParser::new(first_words);
     let mut command = Cli::command().mut_arg("words", |words| words.value_parser(parser).hide(false));
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "k8s-wait-for", &mut script);
-    Ok(String::from_utf8_lossy(&script).into_owned())
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Of the variables that stand for options.
@@ -292,16 +274,10 @@ pub fn variables() -> impl Iterator<Item = String> {
     words.filter(|word| word.starts_with(PREFIX)).map(str::to_owned)
 }
 
-const MODES_HELP: &str = "\
-Modes:
-  job          every Job is complete
-  job-wr       the same
-  job-we       every Job is complete or has failed
-  pod          every pod is ready or has succeeded
-  pod-wr       one pod is ready
-  pod-we       every pod is ready, has succeeded or has failed
-  service      every pod behind the Service is ready
-  service-wr   one pod behind the Service is ready";
+fn modes_help() -> String {
+    let lines: Vec<String> = kinds::modes().map(|mode| format!("  {:<12} {}", mode.word, mode.help)).collect();
+    format!("Modes:\n{}", lines.join("\n"))
+}
 
 const SHORT_HELP: &str = "--help adds the environment, the exit codes and examples.";
 
@@ -343,20 +319,18 @@ fn check_dashes(words: &[String], command: &clap::Command) -> Result<(), Usage> 
     }
 }
 
-fn stop(error: &clap::Error) -> Stop {
+fn mistake(error: &clap::Error) -> Usage {
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     let argument = context(ContextKind::InvalidArg);
     // `--namespace <NAMESPACE>`
     let option = argument.split(' ').next().unwrap_or_default();
     let value = context(ContextKind::InvalidValue);
-    let usage = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return Stop::Text(error.to_string()),
+    match error.kind() {
         ErrorKind::UnknownArgument => unknown_option(option, &context(ContextKind::SuggestedArg)),
         ErrorKind::ArgumentConflict => Usage::new(format!("`{option}` is given twice"), "give it once"),
         ErrorKind::TooManyValues => Usage::new(format!("`{option}` takes no value"), format!("write `{option}` alone")),
         _ => bad_value(option, option, &value, error.source().map(ToString::to_string).as_deref()),
-    };
-    Stop::Usage(usage)
+    }
 }
 
 fn unknown_option(option: &str, near: &str) -> Usage {

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::cli::options::Usage;
+use super::options::Usage;
 
 /// The name it was called by: `wait_for.sh` in groundnuty's image, or a plugin that is typed as `kubectl wait-for`.
 pub fn program(path: Option<&OsString>) -> &'static str {

@@ -6,24 +6,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::Request as HttpRequest;
+use http::{HeaderValue, Request as HttpRequest, Uri, header};
 use kube::api::{ListParams, LogParams};
 use kube::core::Request;
 use kube::core::request::Error as RequestError;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use super::explain::{self, Evidence, Instead, LOG_LINES, Log, Names, Own};
 use crate::api::client::Client;
 use crate::api::failure::{Class, Failure};
-use crate::diagnose::explain::{self, Evidence, LOG_LINES, Log, Missing, Names, Own};
 use crate::identity::Identity;
-use crate::kinds::condition;
-use crate::kinds::object::{Event, Job, Object, Pod, Service};
-use crate::kinds::pod::{State, state};
-use crate::kinds::resource::{EVENTS, JOBS, PODS, Resource, SERVICES};
-use crate::target::{Kind, Target};
+use crate::kinds::job::Job;
+use crate::kinds::members::State;
+use crate::kinds::object::Event;
+use crate::kinds::pod::{Pod, state};
+use crate::kinds::service::Service;
+use crate::kinds::{self, Causes, EVENTS, POD_LOGS, PODS};
+use crate::target::{Resource, Target};
 
 /// How many objects are looked at. A thousand pods that are stuck are stuck for the same reasons.
-const OBJECTS: u32 = 100;
+const OBJECTS: u32 = 50;
 /// How many names are compared with the one that is missing.
 const NAMES: u32 = 500;
 /// How many Jobs or Services of a selector are looked behind.
@@ -71,10 +75,11 @@ impl Gatherer {
         {
             self.log(&pod, evidence).await;
         }
-        let about = match explain::subject(&evidence.pods) {
-            Some(pod) => Some((pod.metadata.namespace.clone(), "Pod", pod.metadata.name.clone())),
-            None => jobs.into_iter().next().and_then(|job| Some((target.namespace()?.to_owned(), "Job", job))),
-        };
+        let pod = explain::subject(&evidence.pods).map(|pod| &pod.metadata);
+        let pod = pod.map(|pod| (pod.namespace.clone(), "Pod", pod.name.clone()));
+        let title = kinds::of(&target.kind).title;
+        let object = || Some((target.namespace()?.to_owned(), title, jobs.into_iter().next()?));
+        let about = pod.or_else(object);
         if let Some((namespace, kind, name)) = about {
             match self
                 .events(&namespace, &format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning"))
@@ -88,10 +93,10 @@ impl Gatherer {
 
     /// Finds out what is there instead of a target. Refusals are no gaps: this needs more than the wait itself.
     pub async fn instead(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
-        let missing = evidence.missing.insert(Missing::default());
+        let missing = evidence.missing.insert(Instead::default());
         missing.names = self.names(target).await.ok();
-        if let (Kind::Job, Some(name), Some(namespace)) =
-            (target.mode.kind(), &target.selection.name, target.namespace())
+        if let (true, Some(name), Some(namespace)) =
+            (kinds::is_final(target), &target.selection.name, target.namespace())
         {
             let fields = format!("involvedObject.kind=Job,involvedObject.name={name},reason=Completed");
             let events = self.events(namespace, &fields).await.unwrap_or_default();
@@ -104,8 +109,9 @@ impl Gatherer {
 
     /// The pods behind a target that matter, and the names of its Jobs that are not complete.
     async fn pods(&self, target: &Target) -> Result<(Vec<Pod>, Vec<String>), String> {
-        match target.mode.kind() {
-            Kind::Job => {
+        let resource = &target.kind.resource;
+        match kinds::of(&target.kind).causes {
+            Some(Causes::PodsOfJobs) => {
                 let jobs = self.jobs(target).await?;
                 let names: Vec<&str> = jobs.iter().take(BEHIND).map(String::as_str).collect();
                 if names.is_empty() {
@@ -116,12 +122,13 @@ impl Gatherer {
                 let pods = self.list_pods(target.namespace(), Some(labels), None).await?;
                 Ok((of_present_jobs(pods), jobs))
             }
-            Kind::Pod => {
+            Some(Causes::Pods) => {
                 let pods = self.list_pods(target.namespace(), labels(target), fields(target)).await?;
                 Ok((self.counted(pods), Vec::new()))
             }
-            Kind::Service => {
-                let services: Vec<Service> = self.list(target.namespace(), labels(target), fields(target)).await?;
+            Some(Causes::PodsOfServices) => {
+                let services: Vec<Service> =
+                    self.list(resource, target.namespace(), labels(target), fields(target)).await?;
                 let mut pods = Vec::new();
                 for service in services.iter().filter(|service| !service.spec.selector.is_empty()).take(BEHIND) {
                     let labels = joined(&service.spec.selector);
@@ -129,6 +136,7 @@ impl Gatherer {
                 }
                 Ok((self.counted(pods), Vec::new()))
             }
+            None => Ok((Vec::new(), target.selection.name.iter().cloned().collect())),
         }
     }
 
@@ -137,9 +145,9 @@ impl Gatherer {
         if let Some(name) = &target.selection.name {
             return Ok(vec![name.clone()]);
         }
-        let jobs: Vec<Job> = self.list(target.namespace(), labels(target), fields(target)).await?;
-        let complete = |job: &Job| condition!(job.status.conditions, "Complete").is_some_and(|it| it.status == "True");
-        Ok(jobs.into_iter().filter(|job| !complete(job)).map(|job| job.metadata.name).collect())
+        let (resource, namespace) = (&target.kind.resource, target.namespace());
+        let jobs: Vec<Job> = self.list(resource, namespace, labels(target), fields(target)).await?;
+        Ok(jobs.into_iter().filter(|job| !job.is_complete()).map(|job| job.metadata.name).collect())
     }
 
     async fn list_pods(
@@ -150,25 +158,29 @@ impl Gatherer {
     ) -> Result<Vec<Pod>, String> {
         let unended = "status.phase!=Succeeded".to_owned();
         let fields = fields.into_iter().chain([unended]).collect::<Vec<_>>().join(",");
-        self.list(namespace, labels, Some(fields)).await
+        self.list(&PODS, namespace, labels, Some(fields)).await
     }
 
-    async fn list<T: Object>(
+    async fn list<T: DeserializeOwned>(
         &self,
+        resource: &Resource,
         namespace: Option<&str>,
         labels: Option<String>,
         fields: Option<String>,
     ) -> Result<Vec<T>, String> {
-        let parameters = ListParams {
-            label_selector: labels,
-            field_selector: fields,
-            limit: Some(OBJECTS),
-            ..ListParams::default()
-        };
-        let request = path(T::RESOURCE, namespace).list(&parameters);
-        let list: List<T> =
-            self.ask(request).await.map_err(|failure| gap("list", T::RESOURCE.plural, namespace, &failure))?;
-        Ok(list.items.unwrap_or_default())
+        let mut parameters = ListParams { label_selector: labels, field_selector: fields, ..ListParams::default() };
+        let mut limit = OBJECTS;
+        loop {
+            parameters.limit = Some(limit);
+            let list: Result<List<T>, Failure> = self.ask(path(resource, namespace).list(&parameters)).await;
+            match list {
+                Ok(list) => return Ok(list.items.unwrap_or_default()),
+                // Fewer of them say as much.
+                Err(failure) if failure.class == Class::TooLong && limit > 1 => limit /= 4,
+                Err(failure) => return Err(gap("list", &resource.plural, namespace, &failure)),
+            }
+            limit = limit.max(1);
+        }
     }
 
     /// Not those that the verdict passes over either, unless there is no other.
@@ -180,10 +192,7 @@ impl Gatherer {
     }
 
     async fn events(&self, namespace: &str, fields: &str) -> Result<Vec<Event>, Option<String>> {
-        let parameters = ListParams::default().fields(fields).limit(OBJECTS);
-        let list: Result<List<Event>, Failure> = self.ask(path(&EVENTS, Some(namespace)).list(&parameters)).await;
-        let list = list.map_err(|failure| Some(gap("list", EVENTS.plural, Some(namespace), &failure)))?;
-        Ok(list.items.unwrap_or_default())
+        self.list(&EVENTS, Some(namespace), None, Some(fields.to_owned())).await.map_err(Some)
     }
 
     /// The log of the present or last run of the container in question; what is running now may not have said
@@ -201,7 +210,7 @@ impl Gatherer {
             // It has not started, or its node has already thrown the log away.
             Err(failure) if matches!(failure.class, Class::Invalid | Class::NotFound) => {}
             Err(failure) => {
-                evidence.gaps.push(gap("get", "pods/log", Some(&pod.metadata.namespace), &failure));
+                evidence.gaps.push(gap("get", &POD_LOGS.plural, Some(&pod.metadata.namespace), &failure));
             }
         }
     }
@@ -215,22 +224,20 @@ impl Gatherer {
             ..LogParams::default()
         };
         let request = built(path(&PODS, Some(&pod.metadata.namespace)).logs(&pod.metadata.name, &parameters))?;
-        let answer = self.client.read(request).await?;
+        let answer = self.client.read_aside(request).await?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
+    /// By a table of what `kubectl get` shows: whole objects, even their metadata alone, can be large.
     async fn names(&self, target: &Target) -> Result<Names, Failure> {
-        let resource = match target.mode.kind() {
-            Kind::Job => &JOBS,
-            Kind::Pod => &PODS,
-            Kind::Service => &SERVICES,
-        };
         let parameters = ListParams::default().limit(NAMES);
-        let list: List<OnlyMetadata> = self.ask(path(resource, target.namespace()).list_metadata(&parameters)).await?;
-        let names = list.items.unwrap_or_default().into_iter().map(|object| object.metadata.name);
-        let own = self.identity.pod.as_ref().filter(|_| target.mode.kind() == Kind::Pod);
-        let some: Vec<String> = names.filter(|name| Some(name) != own).collect();
-        let total = some.len() + list.metadata.remaining_item_count.unwrap_or_default();
+        let request = path(&target.kind.resource, target.namespace()).list(&parameters);
+        let table: Table = self.ask(request.map(as_table)).await?;
+        let column = table.column_definitions.iter().position(|column| column.format == "name").unwrap_or(0);
+        let name = |row: Row| serde_json::from_str(row.cells.get(column)?.get()).ok();
+        let own = self.identity.pod.as_ref().filter(|_| target.kind.resource == PODS);
+        let some: Vec<String> = table.rows.into_iter().filter_map(name).filter(|name| Some(name) != own).collect();
+        let total = some.len() + table.metadata.remaining_item_count.unwrap_or_default();
         Ok(Names { some, total })
     }
 
@@ -243,11 +250,11 @@ impl Gatherer {
         Ok(pods.items.unwrap_or_default().into_iter().next().map(own))
     }
 
-    async fn ask<T: for<'a> Deserialize<'a>>(
+    async fn ask<T: DeserializeOwned>(
         &self,
         request: Result<HttpRequest<Vec<u8>>, RequestError>,
     ) -> Result<T, Failure> {
-        let answer = self.client.read(built(request)?).await?;
+        let answer = self.client.read_aside(built(request)?).await?;
         serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 }
@@ -294,9 +301,39 @@ fn of_present_jobs(mut pods: Vec<Pod>) -> Vec<Pod> {
 
 #[derive(Deserialize)]
 struct List<T> {
+    items: Option<Vec<T>>,
+}
+
+/// A `meta.k8s.io/v1` Table
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Table {
     #[serde(default)]
     metadata: ListMetadata,
-    items: Option<Vec<T>>,
+    column_definitions: Vec<Column>,
+    #[serde(default)]
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    #[serde(default)]
+    format: String,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    cells: Vec<Box<RawValue>>,
+}
+
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables>
+fn as_table(mut request: HttpRequest<Vec<u8>>) -> HttpRequest<Vec<u8>> {
+    if let Ok(uri) = format!("{}&includeObject=None", request.uri()).parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+    let accept = HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io");
+    request.headers_mut().insert(header::ACCEPT, accept);
+    request
 }
 
 #[derive(Default, Deserialize)]

@@ -12,8 +12,8 @@ use futures::future::{FutureExt, LocalBoxFuture, join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::diagnose::explain::{Evidence, Explanation, explain};
-use crate::diagnose::gather::{Depth, Gatherer};
+use self::explain::{Evidence, Explanation, explain};
+use self::gather::{Depth, Gatherer};
 use crate::target::Target;
 use crate::target::verdict::{Code, Verdict};
 
@@ -33,14 +33,14 @@ const ROUND: Duration = Duration::from_secs(20);
 const CLOSING: Duration = Duration::from_secs(2);
 /// How long before the deadline the closing report is begun, and by when it has to be there.
 const BEFORE_DEADLINE: Duration = Duration::from_secs(3);
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+const SPARE: Duration = Duration::from_millis(200);
 /// What a report gets at least on a failure just before the deadline.
 pub const LATE_REPORT: Duration = Duration::from_millis(500);
 
 /// Asks about all targets of a wait.
-pub struct Inquiry {
+pub struct Schedule {
     gatherer: Gatherer,
-    matters: Vec<Matter>,
+    cases: Vec<Case>,
     rounds: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
     /// when to begin the closing report, until it has begun, and the end of the wait
     closing: Option<Instant>,
@@ -54,15 +54,30 @@ struct Answer {
     explanation: Explanation,
 }
 
-/// What has come to be known about a target.
+/// What has come to be known about the target of this index.
 pub struct Learned {
-    pub explanation: Explanation,
+    pub index: usize,
+    explanation: Explanation,
     /// it is the report on a failure that does not end the wait
     pub is_report: bool,
+    /// it is for the closing report
+    closes: bool,
+}
+
+impl Learned {
+    /// With what was known before, of what could not be asked any more.
+    pub fn beside(&self, before: &Explanation) -> Explanation {
+        let explanation = self.explanation.clone();
+        if explanation.headline.is_none() && self.closes {
+            let Explanation { headline, details, .. } = before.clone();
+            return Explanation { headline, details, ..explanation };
+        }
+        explanation
+    }
 }
 
 /// What there is to ask about one target.
-struct Matter {
+struct Case {
     target: Target,
     /// of the verdict, while it is not ready
     reason: Option<Code>,
@@ -70,8 +85,6 @@ struct Matter {
     missing: Option<Instant>,
     due: Option<Instant>,
     looked: Option<Instant>,
-    /// the last answer
-    known: Explanation,
     running: bool,
     failed: bool,
     report: Report,
@@ -87,7 +100,7 @@ enum Report {
     Closing,
 }
 
-impl Inquiry {
+impl Schedule {
     /// About these targets; `timeout` is the time left to the whole wait.
     pub fn new(gatherer: Gatherer, targets: impl IntoIterator<Item = Target>, timeout: Option<Duration>) -> Self {
         let now = Instant::now();
@@ -95,7 +108,7 @@ impl Inquiry {
         let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         Self {
             gatherer,
-            matters: targets.into_iter().map(Matter::new).collect(),
+            cases: targets.into_iter().map(Case::new).collect(),
             rounds: FuturesUnordered::new(),
             closing: deadline.zip(lead).map(|(deadline, lead)| deadline - lead),
             deadline,
@@ -105,21 +118,21 @@ impl Inquiry {
     /// Takes note of how a target stands; whether what was known about it is still about the same.
     pub fn note(&mut self, index: usize, verdict: &Verdict) -> bool {
         let interval = self.interval();
-        self.matters[index].note(verdict, interval)
+        self.cases[index].note(verdict, interval)
     }
 
     /// Begins the report on a target that has failed, where that is not the end.
     pub fn report(&mut self, index: usize) {
-        self.matters[index].report = Report::Begun;
+        self.cases[index].report = Report::Begun;
         self.rounds.push(self.round(index, Depth::Closing, Instant::now() + CLOSING));
     }
 
     /// The next answer. Pends while there is nothing to ask; may be dropped and called again.
-    pub async fn next(&mut self) -> (usize, Learned) {
+    pub async fn next(&mut self) -> Learned {
         loop {
-            let due = self.matters.iter().filter_map(Matter::due).chain(self.closing).min();
+            let due = self.cases.iter().filter_map(Case::due).chain(self.closing).min();
             tokio::select! {
-                Some(answer) = self.rounds.next() => if let Some(learned) = self.learned(answer) {
+                Some(answer) = self.rounds.next() => if let Some(learned) = self.answered(answer) {
                     return learned;
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.begin(),
@@ -128,20 +141,27 @@ impl Inquiry {
         }
     }
 
-    fn learned(&mut self, answer: Answer) -> Option<(usize, Learned)> {
-        let interval = self.interval();
-        let matter = &mut self.matters[answer.index];
-        let closes = answer.depth == Depth::Closing;
+    fn answered(&mut self, answer: Answer) -> Option<Learned> {
+        let Answer { index, depth, explanation } = answer;
+        let case = &mut self.cases[index];
+        case.running = false;
+        let closes = depth == Depth::Closing;
         // A round that was under way when a report was begun knows less.
-        if matter.report != Report::None && !closes {
-            matter.running = false;
+        if case.report != Report::None && !closes {
             return None;
         }
-        let is_report = closes && matter.report == Report::Begun;
+        let closes_wait = case.report == Report::Closing;
+        let is_report = closes && case.report == Report::Begun;
         if is_report {
-            matter.report = Report::None;
+            case.report = Report::None;
         }
-        Some((answer.index, Learned { explanation: matter.learned(answer.explanation, interval), is_report }))
+        Some(Learned { index, explanation, is_report, closes: closes_wait })
+    }
+
+    /// Takes note that an answer was taken; one that says the same as before is asked for again less soon.
+    pub fn learned(&mut self, index: usize, is_same: bool, has_hints: bool) {
+        let interval = self.interval();
+        self.cases[index].learned(if is_same || has_hints { interval.max(REFUSED) } else { interval });
     }
 
     fn begin(&mut self) {
@@ -150,39 +170,39 @@ impl Inquiry {
         if closing {
             self.closing = None;
         }
-        for index in 0..self.matters.len() {
-            let matter = &mut self.matters[index];
-            if closing && matter.reason.is_some() {
+        for index in 0..self.cases.len() {
+            let case = &mut self.cases[index];
+            if closing && case.reason.is_some() {
                 // Whatever else is under way about it, this is deeper and the last.
-                matter.report = Report::Closing;
-                matter.due = None;
-                let limit = self.deadline.map_or(now + CLOSING, |deadline| deadline - LAST_MOMENT);
+                case.report = Report::Closing;
+                case.due = None;
+                let limit = self.deadline.map_or(now + CLOSING, |deadline| deadline - SPARE);
                 self.rounds.push(self.round(index, Depth::Closing, limit));
-            } else if matter.due().is_some_and(|due| due <= now) {
-                let long = matter.missing.is_some_and(|since| now >= since + LONG_MISSING);
-                matter.running = true;
+            } else if case.due().is_some_and(|due| due <= now) {
+                let long = case.missing.is_some_and(|since| now >= since + LONG_MISSING);
+                case.running = true;
                 self.rounds.push(self.round(index, if long { Depth::LongMissing } else { Depth::Reason }, now + ROUND));
             }
         }
     }
 
     /// What is known when the wait has failed, at most 2 s later, and not long after the deadline.
-    pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<(usize, Learned)> {
+    pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<Learned> {
         let now = Instant::now();
         let latest = self.deadline.map_or(now + CLOSING, |deadline| deadline.max(now + LATE_REPORT));
         let limit = latest.min(now + CLOSING);
         let failed: Vec<usize> = failed.into_iter().collect();
         for index in &failed {
-            self.matters[*index].report = Report::Closing;
+            self.cases[*index].report = Report::Closing;
         }
         let answers = join_all(failed.into_iter().map(|index| self.round(index, Depth::Closing, limit))).await;
-        answers.into_iter().filter_map(|answer| self.learned(answer)).collect()
+        answers.into_iter().filter_map(|answer| self.answered(answer)).collect()
     }
 
     /// One answer; a part of one if the time is up.
     fn round(&self, index: usize, depth: Depth, limit: Instant) -> LocalBoxFuture<'static, Answer> {
-        let matter = &self.matters[index];
-        let (gatherer, target, missing) = (self.gatherer.clone(), matter.target.clone(), matter.missing.is_some());
+        let case = &self.cases[index];
+        let (gatherer, target, missing) = (self.gatherer.clone(), case.target.clone(), case.missing.is_some());
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
@@ -199,20 +219,18 @@ impl Inquiry {
     }
 
     fn interval(&self) -> Duration {
-        INTERVAL * u32::try_from(self.matters.len()).unwrap_or(u32::MAX)
+        INTERVAL * u32::try_from(self.cases.len()).unwrap_or(u32::MAX)
     }
 }
 
-impl Matter {
+impl Case {
     fn new(target: Target) -> Self {
-        let known = Explanation::default();
         Self {
             target,
             reason: None,
             missing: None,
             due: None,
             looked: None,
-            known,
             running: false,
             failed: false,
             report: Report::None,
@@ -227,7 +245,6 @@ impl Matter {
         let now = Instant::now();
         let Some(reason) = verdict.reason() else {
             (self.reason, self.missing, self.due) = (None, None, None);
-            self.known = Explanation::default();
             return false;
         };
         let missing = verdict.is_missing();
@@ -248,31 +265,19 @@ impl Matter {
             (None, None) => now + STANDING,
             (None, Some(looked)) => (looked + interval).max(now + STANDING),
         };
-        if !same {
-            self.known = Explanation::default();
-        }
         // Numbers that change again and again are no new reason.
         self.due = Some(self.due.filter(|_| same).map_or(next, |due| due.min(next)));
         same
     }
 
-    /// What is known now: of what could not be asked any more, the last answer.
-    fn learned(&mut self, mut explanation: Explanation, interval: Duration) -> Explanation {
+    fn learned(&mut self, pause: Duration) {
         let now = Instant::now();
-        self.running = false;
         self.looked = Some(now);
-        if explanation.headline.is_none() && self.report == Report::Closing {
-            let Explanation { headline, details, .. } = self.known.clone();
-            explanation = Explanation { headline, details, ..explanation };
-        }
-        let patient = explanation == self.known || !explanation.hints.is_empty();
-        self.known = explanation.clone();
         self.due = match self.missing {
             _ if self.reason.is_none() || self.report == Report::Closing || self.failed => None,
             // Names are asked for once; then only whether it is a hook that cannot run.
             Some(since) => Some(since + LONG_MISSING).filter(|at| *at > now),
-            None => Some(now + if patient { interval.max(REFUSED) } else { interval }),
+            None => Some(now + pause),
         };
-        explanation
     }
 }

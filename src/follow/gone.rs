@@ -1,36 +1,23 @@
-//! A target that is not there: what `--missing` says, and for a Job the search for proof that it has completed before
-//! (`proof` says what proves).
+//! A target that is not there: what `--missing` says, and for a Job what the search for proof that it has completed
+//! before has found (`search` looks, `proof` says what proves).
 //!
 //! The search begins when the observer says that a Job is absent, goes on as long as somebody may still leave a proof,
 //! and stops as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and waited out;
 //! it never counts as a failure of the wait.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
 
 use futures::stream::{self, LocalBoxStream, SelectAll, StreamExt};
-use tokio::time::sleep;
 
-use crate::api::client::Client;
-use crate::api::failure::{Class, Failure};
-use crate::api::watch::{Listed, LookBy, Query, Update, updates};
-use crate::cli::options::Missing;
-use crate::follow::proof::{Claim, Proof, by_events, by_own_run, by_sibling, sibling_labels};
-use crate::follow::{Absent, Step};
-use crate::identity::Identity;
-use crate::kinds::object::{Event, Object, Pod};
-use crate::kinds::resource::EVENTS;
-use crate::target::mark::{self, Sought};
+use super::proof::Proof;
+use super::{Absent, Step};
+use crate::kinds::{is_final, leaves_mark};
+use crate::target::Target;
+use crate::target::rules::Missing;
 use crate::target::verdict::{Code, Verdict};
-use crate::target::{Kind, Target};
-
-/// How often a refused look is tried again.
-const REFUSED: Duration = Duration::from_mins(1);
-/// Of how many Jobs that vanished the events are looked for.
-const EVENTS_OF: usize = 8;
 
 /// What is done about a target that is not there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// without proof
     pub missing: Missing,
@@ -138,7 +125,7 @@ impl Gone {
             Finding::Proof(proof) => {
                 self.ended = true;
                 let mut steps = vec![Step::Remark(format!("the Job is gone, but {}", proof.source))];
-                steps.extend(mark::is_left_by(&self.target).then_some(Step::Mark(proof.uids)));
+                steps.extend(leaves_mark(&self.target).then_some(Step::Mark(proof.uids)));
                 steps.push(Step::Verdict(Verdict::Ready));
                 return steps;
             }
@@ -160,7 +147,7 @@ impl Gone {
 
     /// What the absence means where nobody has proved anything by now.
     fn without_proof(&mut self) -> Vec<Step> {
-        let named = self.target.selection.name.is_some();
+        let named = self.target.is_named();
         let never_seen = self.absent == Some(Absent::Never);
         let missing = absence(&self.target);
         match self.policy.missing {
@@ -177,212 +164,20 @@ impl Gone {
 
     /// Whether the observer says when it is; those of a selector may come at any time.
     fn may_be_absent(&self) -> bool {
-        self.target.selection.name.is_some() || self.target.mode.kind() == Kind::Job
+        self.target.is_named() || is_final(&self.target)
     }
 }
 
 fn absence(target: &Target) -> String {
-    let kind = match target.mode.kind() {
-        Kind::Job => "job",
-        Kind::Pod => "pod",
-        Kind::Service => "service",
-    };
-    format!("{kind} {} does not exist", target.selection)
-}
-
-/// How proof about one of a wait's targets is searched for.
-pub fn search(client: &Client, identity: &Identity, target: &Target, targets: &[Target], once: bool) -> Search {
-    let mark = Sought::new(target, targets);
-    let (client, identity, target) = (client.clone(), identity.clone(), target.clone());
-    Box::new(move |absent| {
-        let seen = match absent {
-            Absent::Never => Vec::new(),
-            Absent::Vanished(uids) => uids.clone(),
-        };
-        let mut sources = SelectAll::new();
-        if !mark::is_left_by(&target) {
-            return sources;
-        }
-        let claim = Claim { mark: mark.clone(), seen };
-        sources.extend(search_pods(&client, &identity, claim.clone(), once));
-        sources.extend(search_events(&client, &target, claim));
-        sources
-    })
-}
-
-/// The findings from this pod and its siblings; looks on for ever. Nothing outside a pod.
-fn search_pods(
-    client: &Client,
-    identity: &Identity,
-    claim: Claim,
-    once: bool,
-) -> Option<LocalBoxStream<'static, Finding>> {
-    let (Some(namespace), Some(name)) = (&identity.namespace, &identity.pod) else {
-        let text = "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)";
-        let unknown = stream::once(async { Finding::Impossible(text.to_owned()) });
-        return identity.in_pod.then(|| unknown.boxed_local());
-    };
-    let query = Query { namespace: Some(namespace.clone()), name: Some(name.clone()), ..Query::default() };
-    let search = Pods {
-        client: client.clone(),
-        identity: identity.clone(),
-        claim,
-        query,
-        once,
-        pause: Duration::ZERO,
-        siblings: None,
-    };
-    Some(stream::unfold(search, |mut search| async { Some((search.next().await, search)) }).boxed_local())
-}
-
-struct Pods {
-    client: Client,
-    identity: Identity,
-    claim: Claim,
-    /// this pod
-    query: Query,
-    once: bool,
-    /// before the next look
-    pause: Duration,
-    siblings: Option<Siblings>,
-}
-
-/// The pods of this pod's revision, once this pod is known.
-struct Siblings {
-    own: Pod,
-    updates: LocalBoxStream<'static, Update<Pod>>,
-}
-
-impl Pods {
-    async fn next(&mut self) -> Finding {
-        loop {
-            let pause = std::mem::take(&mut self.pause);
-            if !pause.is_zero() {
-                sleep(pause).await;
-            }
-            let finding = match &mut self.siblings {
-                None => self.look_at_own_pod().await,
-                Some(siblings) => siblings.next(&self.claim, self.once).await,
-            };
-            if matches!(finding, Some(Finding::Impossible(_))) {
-                self.siblings = None;
-                self.pause = REFUSED;
-            }
-            if let Some(finding) = finding {
-                return finding;
-            }
-        }
-    }
-
-    /// Who this pod's siblings are, if its own past says nothing.
-    async fn look_at_own_pod(&mut self) -> Option<Finding> {
-        let own = match first_list(look(&self.client, self.query.clone()), self.once).await {
-            Ok(pods) => pods.into_iter().next(),
-            Err(finding) => return Some(finding),
-        };
-        let Some(own) = own else { return Some(Finding::Impossible("the API does not know this pod".to_owned())) };
-        if let Some(proof) = by_own_run(&self.claim, &own, &self.identity) {
-            return Some(Finding::Proof(proof));
-        }
-        let Some(labels) = sibling_labels(&own, &self.claim) else {
-            return Some(Finding::Impossible(match own.metadata.controller() {
-                None => "this pod has no controller, hence no siblings".to_owned(),
-                Some(owner) => format!("this pod's {} does not tell its revisions apart", owner.kind),
-            }));
-        };
-        let query = Query {
-            namespace: self.query.namespace.clone(),
-            labels: Some(labels),
-            once: self.once,
-            ..Query::default()
-        };
-        self.siblings = Some(Siblings { own, updates: look(&self.client, query) });
-        None
-    }
-}
-
-impl Siblings {
-    async fn next(&mut self, claim: &Claim, once: bool) -> Option<Finding> {
-        match self.updates.next().await? {
-            Update::Listed(Listed { objects, .. }) => Some(match by_sibling(claim, &self.own, &objects) {
-                Some(proof) => Finding::Proof(proof),
-                None => Finding::NoneYet,
-            }),
-            // What a pod was when it was deleted is as good.
-            Update::Applied(pod) | Update::Deleted(pod) => by_sibling(claim, &self.own, [&pod]).map(Finding::Proof),
-            Update::Failed(failure) => of_failure(&failure, "pods of this revision", "pods", once),
-            Update::Recovered | Update::Way(_) | Update::Live | Update::Blind => None,
-        }
-    }
-}
-
-/// The findings from the events of Jobs that were seen; their uids are theirs alone.
-fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<LocalBoxStream<'static, Finding>> {
-    let namespace = target.namespace()?.to_owned();
-    if claim.seen.is_empty() || claim.seen.len() > EVENTS_OF {
-        return None;
-    }
-    let query = |uid: &String| Query {
-        namespace: Some(namespace.clone()),
-        fields: Some(format!("involvedObject.uid={uid},reason=Completed")),
-        ..Query::default()
-    };
-    let streams: SelectAll<_> = claim.seen.iter().map(|uid| look::<Event>(client, query(uid))).collect();
-    let search = (streams, claim, Vec::new());
-    Some(
-        stream::unfold(search, |(mut streams, claim, mut events)| async move {
-            loop {
-                let finding = match streams.next().await? {
-                    Update::Listed(Listed { objects, .. }) => {
-                        events.extend(objects);
-                        Some(Finding::Impossible("there is no event `Completed` of that very Job".to_owned()))
-                    }
-                    Update::Applied(event) => {
-                        events.push(event);
-                        None
-                    }
-                    Update::Failed(failure) => of_failure(&failure, "events of the Job", EVENTS.plural, false),
-                    _ => None,
-                };
-                let finding = by_events(&claim, &events).map(Finding::Proof).or(finding);
-                if let Some(finding) = finding {
-                    return Some((finding, (streams, claim, events)));
-                }
-            }
-        })
-        .boxed_local(),
-    )
-}
-
-fn look<T: Object>(client: &Client, query: Query) -> LocalBoxStream<'static, Update<T>> {
-    updates(client.clone(), query, None, &LookBy::default())
-}
-
-/// The first list of a query that is not refused; other failures are waited out, unless there is only one look.
-async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>, once: bool) -> Result<Vec<Pod>, Finding> {
-    loop {
-        match updates.next().await {
-            Some(Update::Listed(listed)) => return Ok(listed.objects),
-            Some(Update::Failed(failure)) => {
-                of_failure(&failure, "pods of this revision", "pods", once).map_or(Ok(()), Err)?;
-            }
-            _ => {}
-        }
-    }
-}
-
-/// What cannot be looked at; nothing where it is tried again.
-fn of_failure(failure: &Failure, what: &str, plural: &str, once: bool) -> Option<Finding> {
-    let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
-    let remedy = if refused { format!(" without `list` on {plural}") } else { String::new() };
-    let text = || format!("the {what} cannot be looked at{remedy}: {failure}");
-    (refused || once).then(|| Finding::Impossible(text()))
+    format!("{} {} does not exist", target.kind.name, target.selection)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
     use std::time::Duration;
+
+    use tokio::time::sleep;
 
     use super::*;
     use crate::cli;
@@ -391,7 +186,7 @@ mod tests {
 
     fn target(line: &str) -> Target {
         let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
-        cli::parse(words, |_| None).expect(line).targets.remove(0)
+        cli::wait(words).expect(line).targets.remove(0)
     }
 
     fn policy(missing: Missing) -> Policy {

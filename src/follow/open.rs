@@ -5,35 +5,25 @@ use std::time::Duration;
 
 use futures::stream::LocalBoxStream;
 
+use super::course::Course;
+use super::gone::{Policy, despite_absence};
+use super::search::search;
+use super::service::{BackendUpdates, services};
+use super::{Options, Step, job, set};
 use crate::api::client::Client;
 use crate::api::watch::{LookBy, Query, updates};
-use crate::follow::gone;
-use crate::follow::{self, Behind, BehindUpdates, Demands, Step};
 use crate::identity::Identity;
-use crate::target::{Kind, Target};
-
-/// `job/a shop:job/a` is one target for whoever is in the namespace shop.
-pub fn resolve(targets: &[Target], namespace: &str) -> Vec<Target> {
-    let mut resolved: Vec<Target> = Vec::new();
-    for target in targets {
-        let target = target.clone().resolve(namespace);
-        if !resolved.contains(&target) {
-            resolved.push(target);
-        }
-    }
-    resolved
-}
+use crate::kinds::members::Key;
+use crate::kinds::service::{self, Backend, Entry};
+use crate::kinds::{self, ENDPOINT_SLICES, Judged, PODS, Reading, pod};
+use crate::target::{Demand, Target};
 
 /// What every target's stream is opened with.
 pub struct Opener {
-    /// to the API server
     pub client: Client,
-    /// who this program is
     pub identity: Identity,
-    /// what is demanded of sets
-    pub demands: Demands,
-    /// what a missing Job means
-    pub policy: gone::Policy,
+    pub options: Options,
+    pub policy: Policy,
     /// between polls
     pub pause: Option<Duration>,
     /// all that is waited for
@@ -41,62 +31,58 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// One watch for each target; a Service's observer opens more for what is behind it. `look_by` asks for a look at
-    /// all of that.
+    /// The steps of a target; `look_by` asks for a look at all that it is about.
     pub fn open(&self, target: &Target, look_by: &LookBy) -> LocalBoxStream<'static, Step> {
         let selection = &target.selection;
         let query = Query {
-            namespace: target.namespace().map(str::to_owned),
             name: selection.name.clone(),
             // The labels of a named object are judged here: else one that does not match could not be told from none.
-            labels: selection.labels.as_ref().filter(|_| selection.name.is_none()).map(ToString::to_string),
+            labels: selection.labels.as_ref().filter(|_| !target.is_named()).map(ToString::to_string),
             fields: selection.fields.clone(),
             once: self.policy.once,
+            ..Query::all(&target.kind.resource, target.namespace())
         };
-        let (client, pause, demands) = (self.client.clone(), self.pause, self.demands.clone());
-        let (target, look_by) = (target.clone(), look_by.clone());
-        let search = gone::search(&self.client, &self.identity, &target, &self.targets, self.policy.once);
-        let steps = match target.mode.kind() {
-            Kind::Job => {
-                let updates = updates(client, query, pause, &look_by);
-                follow::jobs(target.clone(), demands, updates, look_by)
-            }
-            Kind::Pod => {
-                let updates = updates(client, query, pause, &look_by);
-                follow::pods(target.clone(), demands, updates, look_by)
-            }
-            Kind::Service => {
-                let services = updates(client.clone(), query, pause, &look_by);
-                let (for_behind, once) = (look_by.clone(), self.policy.once);
-                let behind = move |behind: &Behind| open_behind(&client, behind, pause, once, &for_behind);
-                follow::services(target.clone(), demands, services, Box::new(behind), look_by)
+        let reading = Reading::of(target, self.options.own_uid.clone());
+        let course = Course::new(target.clone(), self.options.clone(), look_by.clone());
+        let (client, pause) = (self.client.clone(), self.pause);
+        let facts = |read: kinds::ReadFact| {
+            let reading = reading.clone();
+            updates(client.clone(), query.clone(), pause, look_by, move |json| read(json, &reading))
+        };
+        let steps = match kinds::of(&target.kind).judged {
+            Judged::Set(read) => set::objects(course, facts(read)),
+            Judged::Jobs(read) => job::jobs(course, facts(read)),
+            Judged::Services => {
+                let behind = self.backends(look_by);
+                let read = move |json: &str| service::read(json, &reading);
+                services(course, updates(client, query, pause, look_by, read), Box::new(behind))
             }
         };
-        gone::despite_absence(target, steps, self.policy.clone(), search)
+        let search = search(&self.client, &self.identity, target, &self.targets, self.policy.once);
+        despite_absence(target.clone(), steps, self.policy, search)
     }
-}
 
-fn open_behind(
-    client: &Client,
-    behind: &Behind,
-    pause: Option<Duration>,
-    once: bool,
-    look_by: &LookBy,
-) -> BehindUpdates {
-    let query = |namespace: &str, labels: String| Query {
-        namespace: Some(namespace.to_owned()),
-        labels: Some(labels),
-        once,
-        ..Query::default()
-    };
-    match behind {
-        Behind::Pods { namespace, labels } => {
-            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            BehindUpdates::Pods(updates(client.clone(), query(namespace, labels.join(",")), pause, look_by))
-        }
-        Behind::Slices { namespace, service } => {
-            let labels = format!("kubernetes.io/service-name={service}");
-            BehindUpdates::Slices(updates(client.clone(), query(namespace, labels), pause, look_by))
+    /// Opens what is behind a Service.
+    fn backends(&self, look_by: &LookBy) -> impl Fn(&Entry) -> Option<BackendUpdates> + 'static {
+        let (client, pause, once, look_by) = (self.client.clone(), self.pause, self.policy.once, look_by.clone());
+        let reading = Reading { demand: Demand::Every, labels: None, own_uid: self.options.own_uid.clone() };
+        move |entry| {
+            let (namespace, name): &Key = &entry.key;
+            let query =
+                |resource, labels| Query { labels: Some(labels), once, ..Query::all(resource, Some(namespace)) };
+            match &entry.backend {
+                Backend::Pods(labels) => {
+                    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                    let (query, reading) = (query(&PODS, labels.join(",")), reading.clone());
+                    let read = move |json: &str| pod::read(json, &reading);
+                    Some(BackendUpdates::Pods(updates(client.clone(), query, pause, &look_by, read)))
+                }
+                Backend::Slices => {
+                    let query = query(&ENDPOINT_SLICES, format!("kubernetes.io/service-name={name}"));
+                    Some(BackendUpdates::Slices(updates(client.clone(), query, pause, &look_by, service::read_slice)))
+                }
+                Backend::External => None,
+            }
         }
     }
 }

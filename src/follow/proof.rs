@@ -5,14 +5,15 @@
 //! earlier run. Nothing else is: a template says nothing of arguments like `seed-$(POD_NAME)`, and
 //! `NewReplicaSetAvailable` and `currentRevision` are set at zero replicas, before any pod has run. Of Jobs that were
 //! seen, only what names their uids is proof: another one of the name may have completed long ago. This half is pure;
-//! `gone` does the looking.
+//! `search` does the looking.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::identity::Identity;
 use crate::kinds::condition;
-use crate::kinds::object::{Event, Pod};
+use crate::kinds::object::Event;
+use crate::kinds::pod::Pod;
 use crate::target::mark::Sought;
 
 /// That the Job has completed, for this revision.
@@ -130,13 +131,19 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::target::{Mode, Scope, Selection, Target};
+    use crate::kinds::job;
+    use crate::target::{Demand, Scope, Selection, Target};
 
     const MARK: &str = "k8s-wait-for/1 ready job/shop/migrate uid=7f1c\ndone after 8s";
 
     fn claim(seen: &[&str]) -> Claim {
         let selection = Selection { name: Some("migrate".to_owned()), ..Selection::default() };
-        let target = Target { mode: Mode::Job, scope: Scope::Namespace("shop".to_owned()), selection };
+        let target = Target {
+            kind: job::ROW.kind.clone(),
+            demand: Demand::Every,
+            scope: Scope::Namespace("shop".to_owned()),
+            selection,
+        };
         let seen = seen.iter().map(|uid| (*uid).to_owned()).collect();
         Claim { mark: Sought::new(&target, [&target]), seen }
     }

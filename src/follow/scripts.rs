@@ -1,6 +1,5 @@
 //! Observers under a paused clock: updates come at their millisecond, and every step is told with its own.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -9,13 +8,16 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Absent, Behind, BehindUpdates, Demands, Known, Step, jobs, pods, services};
+use super::course::Course;
+use super::service::{BackendUpdates, services};
+use super::{Absent, Known, Options, Step, job, set};
 use crate::api::failure::{Class, Failure};
-use crate::api::watch::{Listed, LookBy, NoWatch, Update, Way};
+use crate::api::watch::{Listed, LookBy, Method, NoWatch, Update};
 use crate::cli;
-use crate::kinds::object::{EndpointSlice, Job, Object, Pod, Service};
-use crate::target::Target;
+use crate::kinds::service::{Backend, Entry};
+use crate::kinds::{self, Judged, Reading, pod as pods_kind, service as services_kind};
 use crate::target::verdict::{Code, Verdict};
+use crate::target::{Demand, Target};
 
 /// When the last step of a script is over for sure.
 const END: Duration = Duration::from_mins(1);
@@ -24,33 +26,88 @@ const DATE: i64 = 1_000;
 
 fn target(line: &str) -> Target {
     let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
-    let invocation = cli::parse(words, |_| None).expect(line);
-    invocation.targets.into_iter().next().expect("a target")
+    cli::wait(words).expect(line).targets.remove(0)
 }
 
-fn demands() -> Demands {
+fn options() -> Options {
     let (settle, absence) = (Duration::from_secs(2), Duration::from_secs(2));
-    Demands { min: 1, settle, absence, outlives_failure: false, own_uid: Some("itself".to_owned()) }
+    Options { min: 1, settle, absence, outlives_failure: false, own_uid: Some("itself".to_owned()) }
 }
 
-fn read<T: Object>(object: Value) -> T {
-    serde_json::from_value(object).expect("an object")
+fn applied(object: Value) -> Update<Value> {
+    Update::Applied(object)
 }
 
-fn applied<T: Object>(object: Value) -> Update<T> {
-    Update::Applied(read(object))
+fn deleted(object: Value) -> Update<Value> {
+    Update::Deleted(object)
 }
 
-fn deleted<T: Object>(object: Value) -> Update<T> {
-    Update::Deleted(read(object))
-}
-
-fn listed<T: Object, const N: usize>(objects: [Value; N]) -> Update<T> {
+fn listed<const N: usize>(objects: [Value; N]) -> Update<Value> {
     let date = Timestamp::from_second(DATE).expect("a time");
-    Update::Listed(Listed { objects: objects.map(read).into(), date, asked: Instant::now() })
+    Update::Listed(Listed { objects: objects.into(), date, asked: Instant::now() })
 }
 
-fn failed<T>() -> Update<T> {
+/// As the watch hands it on: with what is kept of the objects.
+fn kept<T: 'static>(
+    updates: LocalBoxStream<'static, Update<Value>>,
+    read: impl Fn(&str) -> serde_json::Result<T> + 'static,
+) -> LocalBoxStream<'static, Update<T>> {
+    let read = move |object: Value| read(&object.to_string()).expect("an object");
+    let kept = updates.map(move |update| match update {
+        Update::Listed(Listed { objects, date, asked }) => {
+            Update::Listed(Listed { objects: objects.into_iter().map(&read).collect(), date, asked })
+        }
+        Update::Applied(object) => Update::Applied(read(object)),
+        Update::Deleted(object) => Update::Deleted(read(object)),
+        Update::Live => Update::Live,
+        Update::Blind => Update::Blind,
+        Update::Failed(failure) => Update::Failed(failure),
+        Update::Recovered => Update::Recovered,
+        Update::Method(method) => Update::Method(method),
+    });
+    kept.boxed_local()
+}
+
+/// The steps of a target of pods or Jobs.
+fn followed(
+    target: Target,
+    options: Options,
+    updates: LocalBoxStream<'static, Update<Value>>,
+    look_by: LookBy,
+) -> LocalBoxStream<'static, Step> {
+    let reading = Reading::of(&target, options.own_uid.clone());
+    let judged = kinds::of(&target.kind).judged;
+    let course = Course::new(target, options, look_by);
+    match judged {
+        Judged::Set(read) => set::objects(course, kept(updates, move |json| read(json, &reading))),
+        Judged::Jobs(read) => job::jobs(course, kept(updates, move |json| read(json, &reading))),
+        Judged::Services => panic!("followed by `service`"),
+    }
+}
+
+/// What is asked behind a Service, and the updates that are the answer.
+type Behind = Box<dyn Fn(&Entry) -> LocalBoxStream<'static, Update<Value>>>;
+
+/// The steps of a Service target.
+fn service_followed(
+    target: Target,
+    updates: LocalBoxStream<'static, Update<Value>>,
+    behind: Behind,
+) -> LocalBoxStream<'static, Step> {
+    let reading = Reading::of(&target, options().own_uid);
+    let course = Course::new(target, options(), LookBy::default());
+    let open = move |entry: &Entry| {
+        let reading = Reading { demand: Demand::Every, labels: None, own_uid: options().own_uid };
+        Some(match &entry.backend {
+            Backend::Pods(_) => BackendUpdates::Pods(kept(behind(entry), move |json| pods_kind::read(json, &reading))),
+            Backend::Slices => BackendUpdates::Slices(kept(behind(entry), services_kind::read_slice)),
+            Backend::External => return None,
+        })
+    };
+    services(course, kept(updates, move |json| services_kind::read(json, &reading)), Box::new(open))
+}
+
+fn failed() -> Update<Value> {
     Update::Failed(failure())
 }
 
@@ -59,7 +116,7 @@ fn failure() -> Failure {
 }
 
 /// The updates, each at its millisecond; then silence. A watch is open from the first list on.
-fn script<T: 'static, const N: usize>(updates: [(u64, Update<T>); N]) -> LocalBoxStream<'static, Update<T>> {
+fn script<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<'static, Update<Value>> {
     let mut listed = false;
     let watched = updates.into_iter().flat_map(move |(at, update)| {
         let opens = !listed && matches!(update, Update::Listed(_));
@@ -70,7 +127,7 @@ fn script<T: 'static, const N: usize>(updates: [(u64, Update<T>); N]) -> LocalBo
 }
 
 /// The same without a watch, but for the one that the updates speak of.
-fn blind_script<T: 'static>(updates: impl IntoIterator<Item = (u64, Update<T>)>) -> LocalBoxStream<'static, Update<T>> {
+fn blind_script(updates: impl IntoIterator<Item = (u64, Update<Value>)>) -> LocalBoxStream<'static, Update<Value>> {
     let start = Instant::now();
     let updates: Vec<_> = updates.into_iter().collect();
     let timed = stream::iter(updates).then(move |(at, update)| async move {
@@ -105,13 +162,13 @@ fn text(step: &Step) -> String {
         Step::Verdict(Verdict::Ready) => "ready".to_owned(),
         Step::Verdict(Verdict::Waiting(reason)) => format!("waiting {}", reason.code),
         Step::Verdict(Verdict::Failed(reason)) => format!("failed {}", reason.code),
-        Step::Trouble(failure) => format!("trouble: {}", failure.text),
+        Step::Outage(failure) => format!("trouble: {}", failure.text),
         Step::Recovered => "recovered".to_owned(),
         Step::Mark(uids) => format!("mark {}", uids.join(" ")),
         Step::Absent(Absent::Never) => "absent".to_owned(),
         Step::Absent(Absent::Vanished(uids)) => format!("vanished {}", uids.join(" ")),
         Step::Remark(text) => format!("remark: {text}"),
-        Step::Way(way, _) => format!("{way:?}"),
+        Step::Method(method, _) => format!("{method:?}"),
         other => format!("{other:?}"),
     }
 }
@@ -132,8 +189,8 @@ fn unready(name: &str) -> Value {
     pod(name, "Pending", "False", DATE)
 }
 
-async fn pods_told<const N: usize>(line: &str, updates: [(u64, Update<Pod>); N]) -> Vec<String> {
-    told(pods(target(line), demands(), script(updates), LookBy::default())).await
+async fn pods_told<const N: usize>(line: &str, updates: [(u64, Update<Value>); N]) -> Vec<String> {
+    told(followed(target(line), options(), script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +229,7 @@ async fn n8_only_pods_that_have_been_ready_for_much_longer_need_no_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn rest_is_told_with_its_length() {
-    let step = pods(target("pod -lapp=db"), demands(), script([(0, listed([ready("db-0")]))]), LookBy::default());
+    let step = followed(target("pod -lapp=db"), options(), script([(0, listed([ready("db-0")]))]), LookBy::default());
     let step = step.filter(|step| std::future::ready(matches!(step, Step::Verdict(_)))).next().await;
     let expected = Verdict::waiting(Code::Settling, "1 pod ready, waiting until that has been so for 2s");
     assert_eq!(step, Some(Step::Verdict(expected)));
@@ -260,7 +317,7 @@ async fn trouble_its_end_and_ways_are_passed_on() {
         (200, Update::Recovered),
         (200, listed([ready("db-0")])),
         (300, failed()),
-        (400, Update::Way(Way::List(NoWatch::Forbidden))),
+        (400, Update::Method(Method::List(NoWatch::Forbidden))),
     ];
     let expected = [
         "0 trouble: no answer",
@@ -272,16 +329,20 @@ async fn trouble_its_end_and_ways_are_passed_on() {
         "400 List(Forbidden)",
     ];
     assert_eq!(pods_told("pod db-0", updates).await, expected);
-    let updates =
-        [(0, failed()), (200, Update::Recovered), (300, Update::Way(Way::Get(NoWatch::Forbidden))), (400, listed([]))];
+    let updates = [
+        (0, failed()),
+        (200, Update::Recovered),
+        (300, Update::Method(Method::Get(NoWatch::Forbidden))),
+        (400, listed([])),
+    ];
     let expected =
         ["0 trouble: no answer", "200 recovered", "300 Get(Forbidden)", "400 waiting NotFound", "2400 absent"];
     assert_eq!(jobs_told("job migrate", updates).await, expected);
 }
 
 /// With `list` alone; the second list comes when the rest is over.
-async fn polled_pods_told(line: &str, updates: impl IntoIterator<Item = (u64, Update<Pod>)>) -> Vec<String> {
-    told(pods(target(line), demands(), blind_script(updates), LookBy::default())).await
+async fn polled_pods_told(line: &str, updates: impl IntoIterator<Item = (u64, Update<Value>)>) -> Vec<String> {
+    told(followed(target(line), options(), blind_script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,7 +357,8 @@ async fn n1_rest_that_nobody_saw_is_no_rest() {
 #[tokio::test(start_paused = true)]
 async fn n1_rest_ends_by_a_look_that_is_asked_for_at_its_end() {
     let look_by = LookBy::default();
-    let steps = pods(target("pod -lapp=db"), demands(), blind_script([(0, listed([ready("db-0")]))]), look_by.clone());
+    let steps =
+        followed(target("pod -lapp=db"), options(), blind_script([(0, listed([ready("db-0")]))]), look_by.clone());
     let start = Instant::now();
     told(steps.take_until(sleep_until(start + Duration::from_secs(1))).boxed_local()).await;
     assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
@@ -324,7 +386,7 @@ async fn n1_how_it_is_known_is_told_before_a_ready_and_after_all_else() {
         (3_000, listed([ready("db-0")])),
         (4_000, listed([unready("db-0")])),
     ];
-    let told = known(pods(target("pod db-0"), demands(), blind_script(updates), LookBy::default())).await;
+    let told = known(followed(target("pod db-0"), options(), blind_script(updates), LookBy::default())).await;
     let expected = [
         "as of 0",
         "ready",
@@ -342,14 +404,11 @@ async fn n1_how_it_is_known_is_told_before_a_ready_and_after_all_else() {
 #[tokio::test(start_paused = true)]
 async fn n1_service_is_known_as_its_less_known_half_is() {
     let updates = || blind_script([(0, listed([selecting("db", "db")])), (0, Update::Live), (3_000, Update::Blind)]);
-    let polled = |_: &Behind| {
-        BehindUpdates::Pods(blind_script([(1_000, listed([old("db-0")])), (2_000, listed([old("db-0")]))]))
-    };
-    let told = known(services(target("service db"), demands(), updates(), Box::new(polled), LookBy::default())).await;
+    let polled = |_: &Entry| blind_script([(1_000, listed([old("db-0")])), (2_000, listed([old("db-0")]))]);
+    let told = known(service_followed(target("service db"), updates(), Box::new(polled))).await;
     assert_eq!(told, ["as of 1000", "ready", "as of 2000"], "of two that nobody looks at, the older");
-    let watched =
-        |_: &Behind| BehindUpdates::Pods(blind_script([(1_000, listed([old("db-0")])), (1_500, Update::Live)]));
-    let told = known(services(target("service db"), demands(), updates(), Box::new(watched), LookBy::default())).await;
+    let watched = |_: &Entry| blind_script([(1_000, listed([old("db-0")])), (1_500, Update::Live)]);
+    let told = known(service_followed(target("service db"), updates(), Box::new(watched))).await;
     assert_eq!(told, ["as of 1000", "ready", "live", "as of 3000"]);
 }
 
@@ -503,7 +562,7 @@ async fn n13_absence_is_proved_by_a_look_that_is_asked_for() {
     let look_by = LookBy::default();
     let updates = [(0, listed([])), (2_000, listed([]))];
     let start = Instant::now();
-    let steps = pods(target("pod db-0"), demands(), blind_script(updates), look_by.clone());
+    let steps = followed(target("pod db-0"), options(), blind_script(updates), look_by.clone());
     told(steps.take_until(sleep_until(start + Duration::from_secs(1))).boxed_local()).await;
     assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
 }
@@ -519,8 +578,8 @@ fn named_job(name: &str, uid: &str, condition: Option<&str>) -> Value {
     json!({"metadata": metadata, "status": {"active": 1, "startTime": "2026-01-01T00:00:00Z", "conditions": conditions}})
 }
 
-async fn jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Job>); N]) -> Vec<String> {
-    told(jobs(target(line), demands(), script(updates), LookBy::default())).await
+async fn jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Value>); N]) -> Vec<String> {
+    told(followed(target(line), options(), script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -559,7 +618,7 @@ async fn job_created_again_is_another_one() {
 #[tokio::test(start_paused = true)]
 async fn job_missing_after_a_gap_is_told_with_what_was_seen_last() {
     let updates = [(0, listed([job("1", None)])), (100, listed([])), (200, listed([job("2", Some("Complete"))]))];
-    let steps = jobs(target("job migrate"), demands(), script(updates), LookBy::default())
+    let steps = followed(target("job migrate"), options(), script(updates), LookBy::default())
         .take_until(sleep_until(Instant::now() + END));
     let steps: Vec<Step> = steps.filter(|step| std::future::ready(!matches!(step, Step::Known(_)))).collect().await;
     let Some(Step::Verdict(Verdict::Waiting(reason))) = steps.get(1) else { panic!("{steps:?}") };
@@ -583,10 +642,10 @@ async fn jobs_of_a_selector_are_judged_with_the_one_that_is_deleted() {
         [(0, listed([a(None), b(None)])), (100, deleted(a(Some("Complete")))), (200, applied(b(Some("Complete"))))];
     // The end of the one that is gone is kept.
     let expected =
-        ["0 waiting Running", "100 waiting Running", "200 waiting Settling", "2200 mark 2 1", "2200 ready", "2200 end"];
+        ["0 waiting Running", "100 waiting Running", "200 waiting Settling", "2200 mark 1 2", "2200 ready", "2200 end"];
     assert_eq!(jobs_told("job -n shop", updates).await, expected);
     let updates = [(0, listed([a(None), b(Some("Complete"))])), (100, deleted(a(Some("Complete"))))];
-    let expected = ["0 waiting Running", "100 waiting Settling", "2100 mark 2 1", "2100 ready", "2100 end"];
+    let expected = ["0 waiting Running", "100 waiting Settling", "2100 mark 1 2", "2100 ready", "2100 end"];
     assert_eq!(jobs_told("job -n shop", updates).await, expected);
 }
 
@@ -615,7 +674,7 @@ async fn n9_selector_of_jobs_waits_for_those_that_come_a_moment_later() {
         "0 waiting Settling",
         "1500 waiting Running",
         "5000 waiting Settling",
-        "7000 mark 2 1",
+        "7000 mark 1 2",
         "7000 ready",
         "7000 end",
     ];
@@ -644,8 +703,8 @@ async fn n9_min_counts_jobs_too_and_those_that_are_gone() {
     let complete = |name: &str, uid: &str| named_job(name, uid, Some("Complete"));
     let updates =
         [(0, listed([complete("a", "1")])), (4_000, deleted(complete("a", "1"))), (6_000, applied(complete("b", "2")))];
-    let two = Demands { min: 2, ..demands() };
-    let told = told(jobs(target("job -lapp=x"), two, script(updates), LookBy::default())).await;
+    let two = Options { min: 2, ..options() };
+    let told = told(followed(target("job -lapp=x"), two, script(updates), LookBy::default())).await;
     assert_eq!(told[..2], ["0 waiting TooFew", "6000 waiting Settling"]);
     assert_eq!(told[3..], ["8000 ready", "8000 end"]);
 }
@@ -654,13 +713,13 @@ async fn n9_min_counts_jobs_too_and_those_that_are_gone() {
 async fn n9_rest_of_jobs_counts_only_as_far_as_it_was_seen() {
     let complete = || named_job("a", "1", Some("Complete"));
     let updates = [(0, listed([complete()])), (5_000, listed([complete(), named_job("b", "2", None)]))];
-    let steps = jobs(target("job -lapp=x"), demands(), blind_script(updates), LookBy::default());
+    let steps = followed(target("job -lapp=x"), options(), blind_script(updates), LookBy::default());
     assert_eq!(told(steps).await, ["0 waiting Settling", "5000 waiting Running"]);
 }
 
-async fn outliving_jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Job>); N]) -> Vec<String> {
-    let demands = Demands { outlives_failure: true, ..demands() };
-    told(jobs(target(line), demands, script(updates), LookBy::default())).await
+async fn outliving_jobs_told<const N: usize>(line: &str, updates: [(u64, Update<Value>); N]) -> Vec<String> {
+    let options = Options { outlives_failure: true, ..options() };
+    told(followed(target(line), options, script(updates), LookBy::default())).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -769,8 +828,8 @@ async fn n13_namesake_takes_the_place_of_its_own() {
         (1_001, deleted(failed("b", "2"))),
         (2_000, applied(named_job("b", "3", Some("Complete")))),
     ];
-    let demands = Demands { outlives_failure: true, ..demands() };
-    let steps = jobs(target("job -lapp=x"), demands, script(updates), LookBy::default());
+    let options = Options { outlives_failure: true, ..options() };
+    let steps = followed(target("job -lapp=x"), options, script(updates), LookBy::default());
     let steps: Vec<Step> = steps.take_until(sleep_until(Instant::now() + END)).collect().await;
     let mut texts = steps.iter().filter_map(|step| match step {
         Step::Verdict(verdict) => verdict.reason().map(|reason| reason.text.as_str()),
@@ -785,8 +844,8 @@ async fn n13_failed_pod_of_a_selector_that_is_gone_needs_another_one() {
     let failed = || pod("db-1", "Failed", "False", DATE);
     let updates =
         || [(0, listed([old("db-0"), failed()])), (1_000, deleted(failed())), (5_000, applied(ready("db-2")))];
-    let demands = Demands { outlives_failure: true, ..demands() };
-    let outliving = told(pods(target("pod -lapp=db"), demands, script(updates()), LookBy::default())).await;
+    let options = Options { outlives_failure: true, ..options() };
+    let outliving = told(followed(target("pod -lapp=db"), options, script(updates()), LookBy::default())).await;
     let expected = ["0 failed PodFailed", "1000 waiting NotReplaced", "5000 waiting Settling", "7000 ready"];
     assert_eq!(outliving, expected);
 }
@@ -815,21 +874,18 @@ fn selecting(name: &str, app: &str) -> Value {
 /// The steps of Services; `behind` by the value of the label `app`, or the name of the Service with slices.
 async fn services_told<const N: usize>(
     line: &str,
-    updates: [(u64, Update<Service>); N],
-    behind: fn(&str) -> BehindUpdates,
+    updates: [(u64, Update<Value>); N],
+    behind: fn(&str) -> LocalBoxStream<'static, Update<Value>>,
 ) -> Vec<String> {
-    let open = move |it: &Behind| match it {
-        Behind::Pods { namespace, labels } => {
-            assert_eq!(namespace, "shop");
-            behind(&labels["app"])
-        }
-        Behind::Slices { service, .. } => behind(service),
+    let open = move |entry: &Entry| match &entry.backend {
+        Backend::Pods(labels) => behind(&labels["app"]),
+        _ => behind(&entry.key.1),
     };
-    told(services(target(line), demands(), script(updates), Box::new(open), LookBy::default())).await
+    told(service_followed(target(line), script(updates), Box::new(open))).await
 }
 
-fn pods_behind<const N: usize>(updates: [(u64, Update<Pod>); N]) -> BehindUpdates {
-    BehindUpdates::Pods(script(updates))
+fn pods_behind<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<'static, Update<Value>> {
+    script(updates)
 }
 
 #[tokio::test(start_paused = true)]
@@ -872,9 +928,9 @@ async fn service_without_pods_behind_it_needs_no_rest() {
     let never = |_: &str| panic!("nothing is behind a name elsewhere");
     assert_eq!(services_told("service db", elsewhere(), never).await, ["0 ready"]);
     let behind = |_: &str| {
-        let slice: Update<EndpointSlice> = listed([json!({"endpoints": [{"conditions": {}}]})]);
-        let gone: Update<EndpointSlice> = listed([json!({"endpoints": null})]);
-        BehindUpdates::Slices(script([(300, slice), (400, gone)]))
+        let slice = listed([json!({"endpoints": [{"conditions": {}}]})]);
+        let gone = listed([json!({"endpoints": null})]);
+        script([(300, slice), (400, gone)])
     };
     let updates = [(0, listed([service("db", json!({"type": "ClusterIP"}))]))];
     assert_eq!(services_told("service db", updates, behind).await, ["300 ready", "400 waiting NoEndpoints"]);
@@ -923,16 +979,12 @@ async fn service_with_another_selector_has_other_pods() {
 #[tokio::test(start_paused = true)]
 async fn n1_service_of_which_one_half_is_polled_comes_to_rest() {
     let services_updates = || [(0, listed([selecting("db", "db")])), (2_000, listed([selecting("db", "db")]))];
-    let open = |_: &Behind| pods_behind([(0, listed([ready("db-0")]))]);
-    let polled =
-        services(target("service db"), demands(), blind_script(services_updates()), Box::new(open), LookBy::default());
+    let open = |_: &Entry| pods_behind([(0, listed([ready("db-0")]))]);
+    let polled = service_followed(target("service db"), blind_script(services_updates()), Box::new(open));
     assert_eq!(told(polled).await, ["0 waiting Settling", "2000 ready"]);
-    let behind = |_: &Behind| {
-        let pods: [(u64, Update<Pod>); 2] = [(0, listed([ready("db-0")])), (2_000, listed([ready("db-0")]))];
-        BehindUpdates::Pods(blind_script(pods))
-    };
+    let behind = |_: &Entry| blind_script([(0, listed([ready("db-0")])), (2_000, listed([ready("db-0")]))]);
     let updates = script([(0, listed([selecting("db", "db")]))]);
-    let watched = services(target("service db"), demands(), updates, Box::new(behind), LookBy::default());
+    let watched = service_followed(target("service db"), updates, Box::new(behind));
     assert_eq!(told(watched).await, ["0 waiting Settling", "2000 ready"]);
 }
 
@@ -943,7 +995,7 @@ async fn outage_of_a_service_is_over_when_none_of_its_streams_fails() {
         (100, failed()),
         (300, Update::Recovered),
         (300, Update::Live),
-        (900, Update::Way(Way::List(NoWatch::Forbidden))),
+        (900, Update::Method(Method::List(NoWatch::Forbidden))),
     ];
     let behind = |_: &str| {
         pods_behind([
@@ -978,11 +1030,11 @@ async fn outage_ends_with_the_service_that_it_was_about() {
 }
 
 #[test]
-fn behind_a_service_is_what_its_spec_says() {
-    let of = |spec: Value| super::service::behind(&read(service("db", spec)));
-    assert_eq!(of(json!({"type": "ExternalName", "selector": {"app": "db"}})), None);
-    let (namespace, service) = ("shop".to_owned(), "db".to_owned());
-    assert_eq!(of(json!({"type": "ClusterIP"})), Some(Behind::Slices { namespace: namespace.clone(), service }));
-    let labels = BTreeMap::from([("app".to_owned(), "db".to_owned())]);
-    assert_eq!(of(json!({"selector": {"app": "db"}})), Some(Behind::Pods { namespace, labels }));
+fn backend_of_a_service_is_what_its_spec_says() {
+    let reading = Reading { demand: Demand::Every, labels: None, own_uid: None };
+    let of = |spec: Value| services_kind::read(&service("db", spec).to_string(), &reading).expect("a Service").backend;
+    assert_eq!(of(json!({"type": "ExternalName", "selector": {"app": "db"}})), Backend::External);
+    assert_eq!(of(json!({"type": "ClusterIP"})), Backend::Slices);
+    let labels = [("app".to_owned(), "db".to_owned())].into();
+    assert_eq!(of(json!({"selector": {"app": "db"}})), Backend::Pods(labels));
 }

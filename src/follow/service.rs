@@ -1,254 +1,260 @@
 //! A Service target over time: a stream of its own for what is behind each Service, and one outage for all of them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::rc::Rc;
 
-use futures::stream::LocalBoxStream;
+use futures::stream::{LocalBoxStream, StreamExt};
 use tokio::time::Instant;
 
-use super::{Absence, Absent, Demands, Leaving, Observer, Rest, Shape, Sight, Step, Store, Told};
-use super::{coming, rest, shape, steps, vouched};
-use crate::api::watch::{LookBy, Update};
-use crate::follow::settle::Settling;
-use crate::kinds;
-use crate::kinds::count;
-use crate::kinds::object::{EndpointSlice, Pod, Service};
-use crate::kinds::pod::{State, View, ready_since};
-use crate::kinds::service::Backing;
-use crate::target::Target;
+use super::course::Course;
+use super::sight::{Change, Sight};
+use super::store::Store;
+use super::{Absent, Ended, Observer, Step, steps};
+use crate::api::watch::Update;
+use crate::kinds::members::{Fact, Key, State};
+use crate::kinds::service::{self, Behind, Entry, Slice};
+use crate::kinds::{ENDPOINT_SLICES, PODS};
 use crate::target::verdict::{Code, Verdict};
-
-/// What is asked behind a Service.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Behind {
-    /// the pods with these labels
-    Pods { namespace: String, labels: BTreeMap<String, String> },
-    /// the EndpointSlices of the Service of this name
-    Slices { namespace: String, service: String },
-}
+use crate::text::count;
 
 /// The updates of what is behind a Service.
-pub enum BehindUpdates {
-    /// of its pods
-    Pods(LocalBoxStream<'static, Update<Pod>>),
-    /// of its slices
-    Slices(LocalBoxStream<'static, Update<EndpointSlice>>),
+pub enum BackendUpdates {
+    Pods(LocalBoxStream<'static, Update<Fact>>),
+    Slices(LocalBoxStream<'static, Update<Slice>>),
 }
 
-/// Opens the stream for what is behind a Service.
-type Open = Box<dyn Fn(&Behind) -> BehindUpdates>;
+/// Opens the stream for what is behind a Service; nothing for a name elsewhere.
+pub type Open = Box<dyn Fn(&Entry) -> Option<BackendUpdates>>;
 
-/// The steps of a Service target; `open` is called for every Service that has something behind it, `look_by` asks for a
-/// look at all of it.
+/// The steps of a Service target; `open` is called for every Service, and again when its selector changes.
 pub fn services(
-    target: Target,
-    demands: Demands,
-    updates: LocalBoxStream<'static, Update<Service>>,
+    course: Course,
+    updates: LocalBoxStream<'static, Update<Entry>>,
     open: Open,
-    look_by: LookBy,
 ) -> LocalBoxStream<'static, Step> {
     steps(Services {
-        settling: Settling::new(rest(&target, &demands)),
-        absence: Absence::new(&demands),
-        target,
-        demands,
+        course,
         updates,
-        look_by,
-        store: Store::new(),
-        backings: BTreeMap::new(),
+        entries: BTreeMap::new(),
+        sight: Sight::default(),
         open,
-        leaving: Leaving::default(),
-        troubled: false,
+        has_changed: false,
+        was_failing: false,
+        release: None,
         seen: false,
-        told: Told::default(),
     })
 }
 
 struct Services {
-    target: Target,
-    demands: Demands,
-    updates: LocalBoxStream<'static, Update<Service>>,
-    look_by: LookBy,
-    store: Store<Service>,
-    /// by the Service's uid
-    backings: BTreeMap<String, Watched>,
+    course: Course,
+    updates: LocalBoxStream<'static, Update<Entry>>,
+    entries: BTreeMap<Rc<Key>, Watched>,
+    /// of the Services themselves
+    sight: Sight,
     open: Open,
-    /// by the uids of the Services, where a selector may come to match more of them, and the pods behind
-    settling: Settling<(Vec<String>, Shape)>,
-    leaving: Leaving,
-    absence: Absence,
-    /// an outage has been told and not yet its end
-    troubled: bool,
+    /// there are others, or others are behind one of them
+    has_changed: bool,
+    was_failing: bool,
+    release: Option<Instant>,
     /// there was one at some time
     seen: bool,
-    told: Told,
 }
 
+/// A Service and what is behind it.
 struct Watched {
-    behind: Behind,
-    source: Source,
+    entry: Entry,
+    backend: Option<Source>,
 }
 
 enum Source {
-    Pods(Store<Pod>, LocalBoxStream<'static, Update<Pod>>),
-    Slices(Store<EndpointSlice>, LocalBoxStream<'static, Update<EndpointSlice>>),
+    Pods(Box<Store>, LocalBoxStream<'static, Update<Fact>>),
+    Slices(BTreeMap<Rc<Key>, Slice>, Sight, LocalBoxStream<'static, Update<Slice>>),
 }
 
 impl Observer for Services {
-    async fn update(&mut self) -> Option<Step> {
-        let behind = next_behind(&mut self.backings);
+    async fn update(&mut self) -> Result<Option<Step>, Ended> {
+        let behind = next_behind(&mut self.entries);
         let step = tokio::select! {
-            update = coming(&mut self.updates) => Ok(update),
-            step = behind => Err(step),
+            update = self.updates.next() => Ok(update.ok_or(Ended)?),
+            step = behind => Err(step?),
         };
-        match step {
+        let step = match step {
             Ok(update) => self.take(update),
             Err(step) => step,
-        }
+        };
         // A target has one outage, whichever of its streams it is that fails.
-        .filter(|step| *step != Step::Recovered)
+        Ok(step.filter(|step| *step != Step::Recovered))
     }
 
     fn judge(&mut self) -> Vec<Step> {
-        let sight = self.sight();
-        let over = self.troubled && !sight.failing;
-        self.troubled = sight.failing;
-        let mut steps: Vec<Step> = over.then_some(Step::Recovered).into_iter().collect();
-        if !self.store.looked() {
+        let sight = self.whole_sight();
+        let was_failing = std::mem::replace(&mut self.was_failing, sight.is_failing);
+        let mut steps: Vec<Step> = (was_failing && !sight.is_failing).then_some(Step::Recovered).into_iter().collect();
+        if !self.sight.has_looked() {
             return steps;
         }
-        let services = self.store.to_vec();
-        self.seen |= !services.is_empty();
-        let verdict = match self.backings() {
-            Some(backings) => {
-                let view = View { own_uid: self.demands.own_uid.as_deref(), now: sight.now() };
-                let pods: Vec<&Pod> = backings.values().flat_map(Backing::pods).collect();
-                steps.extend(self.leaving.note(pods, view));
-                let verdict = kinds::service::services(&self.target, self.demands.min, view, &services, &backings);
-                let rest = self.rest(&services, &backings);
-                Some(vouched(verdict, &rest, &sight, &self.look_by))
-            }
-            // A first look is not over before what is behind every Service was looked at; but what was said before does
-            // not hold any more.
-            None => self.told.verdict.is_some().then(|| {
-                let text = "what is behind it now was not seen yet";
-                Verdict::waiting(Code::NotLookedYet, text)
-            }),
-        };
-        steps.extend(self.told.news(verdict, sight.known()));
-        let missing = self.target.selection.name.is_some() && !self.seen;
-        if self.absence.proved(missing, &self.store.sight, &self.look_by) {
-            steps.push(Step::Absent(Absent::Never));
+        self.seen |= !self.entries.is_empty();
+        let is_whole = self.sources().all(|source| source.sight().has_looked());
+        if is_whole {
+            let stores = self.entries.values_mut().filter_map(Watched::pods);
+            steps.extend(stores.flat_map(Store::give_up));
+            self.release = self.stores().filter_map(Store::next_release).min();
+            let behind = self.entries.values().map(|watched| (&watched.entry, watched.behind()));
+            let verdict = service::verdict(&self.course.target, self.course.options.min, behind);
+            let settled = self.settle(&sight);
+            steps.extend(self.course.tell(verdict, &sight, &settled));
+        } else if self.course.was_told().is_some() {
+            // What was said before does not hold any more.
+            let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it now was not seen yet");
+            steps.extend(self.course.tell(verdict, &sight, ""));
+        } else {
+            // A first look is not over before what is behind every Service was looked at.
+            steps.extend(self.course.tell_known(&sight));
         }
+        let absent = (self.course.target.is_named() && !self.seen).then_some(Absent::Never);
+        steps.extend(self.course.absence(absent, &self.sight));
         steps
     }
 
-    fn alarms(&self) -> [Option<Instant>; 3] {
-        [self.settling.due(), self.leaving.next, self.absence.due()]
+    fn alarms(&self) -> Vec<Option<Instant>> {
+        [&self.course.alarms()[..], &[self.release]].concat()
     }
 }
 
 /// The next step of any stream behind a Service; pends for ever when there is none.
-async fn next_behind(backings: &mut BTreeMap<String, Watched>) -> Option<Step> {
-    let nexts = backings.values_mut().map(|watched| Box::pin(watched.source.next()));
-    if nexts.len() == 0 {
+async fn next_behind(entries: &mut BTreeMap<Rc<Key>, Watched>) -> Result<Option<Step>, Ended> {
+    let nexts = entries.values_mut().filter_map(|watched| watched.backend.as_mut());
+    let nexts: Vec<_> = nexts.map(|source| Box::pin(source.next())).collect();
+    if nexts.is_empty() {
         return std::future::pending().await;
     }
     futures::future::select_all(nexts).await.0
 }
 
 impl Services {
-    fn take(&mut self, update: Update<Service>) -> Option<Step> {
-        let step = self.store.take(update);
-        let wanted: BTreeMap<String, Behind> = self
-            .store
-            .objects
-            .values()
-            .filter_map(|service| Some((service.metadata.uid.clone(), behind(service)?)))
-            .collect();
-        // A Service whose selector was changed has other pods behind it: a new stream.
-        self.backings.retain(|uid, watched| wanted.get(uid) == Some(&watched.behind));
-        for (uid, behind) in wanted {
-            self.backings.entry(uid).or_insert_with(|| Watched::new(behind, &self.open));
+    fn take(&mut self, update: Update<Entry>) -> Option<Step> {
+        match self.sight.take(update, &self.course.target.kind.resource) {
+            Change::All(entries) => {
+                let is_there = |key: &Rc<Key>| entries.iter().any(|entry| entry.key == *key);
+                let before = self.entries.len();
+                self.entries.retain(|key, _| is_there(key));
+                self.has_changed |= before != self.entries.len();
+                for entry in entries {
+                    self.insert(entry);
+                }
+            }
+            Change::One(entry) => self.insert(entry),
+            Change::Gone(entry) => self.has_changed |= self.entries.remove(&entry.key).is_some(),
+            Change::Told(step) => return Some(step),
+            Change::Nothing => {}
         }
-        step
+        None
+    }
+
+    /// A Service whose selector was changed, or that was made anew, has others behind it: a new stream.
+    fn insert(&mut self, entry: Entry) {
+        if let Some(watched) = self.entries.get_mut(&entry.key)
+            && watched.entry.uid == entry.uid
+            && watched.entry.backend == entry.backend
+        {
+            watched.entry = entry;
+            return;
+        }
+        self.has_changed = true;
+        let backend = (self.open)(&entry).map(Source::new);
+        self.entries.insert(Rc::clone(&entry.key), Watched { entry, backend });
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.entries.values().filter_map(|watched| watched.backend.as_ref())
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &Store> {
+        self.sources().filter_map(|source| match source {
+            Source::Pods(store, _) => Some(&**store),
+            Source::Slices(..) => None,
+        })
     }
 
     /// Of all streams together.
-    fn sight(&self) -> Sight {
-        self.backings.values().map(|watched| watched.source.sight()).fold(self.store.sight, Sight::and)
+    fn whole_sight(&self) -> Sight {
+        self.sources().map(|source| *source.sight()).fold(self.sight, Sight::and)
     }
 
-    /// `None` before all of them were looked at.
-    fn backings(&self) -> Option<BTreeMap<String, Backing>> {
-        let backings = self.backings.iter().map(|(uid, watched)| Some((uid.clone(), watched.source.backing()?)));
-        backings.collect()
-    }
-
-    /// Pods behind a Service come one by one, and so do the Services of a selector. Endpoints that somebody else writes
-    /// say nothing of their age and may come all at once: they need no rest.
-    fn rest(&mut self, services: &[Service], backings: &BTreeMap<String, Backing>) -> Rest {
-        let sight = self.sight();
-        let view = View { own_uid: self.demands.own_uid.as_deref(), now: sight.now() };
-        let matters = |pod: &&Pod| view.state(pod).serves() || view.state(pod) == State::Leaving;
-        let pods: Vec<&Pod> = backings.values().flat_map(Backing::pods).collect();
-        let is_named = self.target.selection.name.is_some();
-        if is_named && pods.is_empty() {
-            return Rest { until: None, length: Duration::ZERO, state: String::new() };
+    /// Takes note of what has to settle, and what that is called. Pods behind a Service come one by one, and so do the
+    /// Services of a selector. Endpoints that somebody else writes say nothing of their age and may come all at once:
+    /// behind a name, they need no time.
+    fn settle(&mut self, sight: &Sight) -> String {
+        let is_named = self.course.target.is_named();
+        if is_named && self.stores().all(|store| store.members.is_empty()) {
+            self.course.settling.skip();
+            return String::new();
         }
-        let growing = if is_named { &[] } else { services };
-        let uids = growing.iter().map(|service| service.metadata.uid.clone()).collect();
-        let made = growing.iter().map(|service| service.metadata.creation_timestamp.as_ref().map(|time| time.0));
-        let given_up = pods.iter().any(|pod| view.is_given_up(pod));
-        let since = pods.iter().filter(|pod| view.state(pod).serves()).map(|pod| ready_since(pod)).chain(made);
-        let since = since.collect::<Option<Vec<_>>>().filter(|_| !given_up);
-        let shape = shape(pods.iter().copied().filter(matters), view);
-        let members = if is_named { count(shape.len(), "pod") } else { count(services.len(), "service") };
-        self.settling.saw((uids, shape), since.and_then(|since| since.into_iter().max()), view.now);
-        Rest::of(&self.settling, format!("{members} ready"))
-    }
-}
-
-pub(super) fn behind(service: &Service) -> Option<Behind> {
-    let namespace = service.metadata.namespace.clone();
-    match service.spec.r#type.as_str() {
-        "ExternalName" => None,
-        _ if service.spec.selector.is_empty() => {
-            Some(Behind::Slices { namespace, service: service.metadata.name.clone() })
+        let mut has_changed = std::mem::take(&mut self.has_changed);
+        for store in self.entries.values_mut().filter_map(Watched::pods) {
+            has_changed |= store.members.has_changed();
         }
-        _ => Some(Behind::Pods { namespace, labels: service.spec.selector.clone() }),
+        let made = self.entries.values().filter(|_| !is_named).map(|watched| watched.entry.created);
+        let has_some = |store: &&Store| store.members.counted() + store.members.number(State::Overdue) > 0;
+        let pods = self.stores().filter(has_some).map(|store| store.members.youngest());
+        let since: Vec<_> = pods.chain(made).collect();
+        let youngest = || since.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max();
+        self.course.settling.saw(has_changed, youngest, sight.now());
+        let members = if is_named {
+            count(self.stores().map(|store| store.members.counted()).sum(), "pod")
+        } else {
+            count(self.entries.len(), "service")
+        };
+        format!("{members} ready")
     }
 }
 
 impl Watched {
-    fn new(behind: Behind, open: &Open) -> Self {
-        let source = match open(&behind) {
-            BehindUpdates::Pods(updates) => Source::Pods(Store::new(), updates),
-            BehindUpdates::Slices(updates) => Source::Slices(Store::new(), updates),
-        };
-        Self { behind, source }
+    fn pods(&mut self) -> Option<&mut Store> {
+        match &mut self.backend {
+            Some(Source::Pods(store, _)) => Some(store),
+            _ => None,
+        }
+    }
+
+    fn behind(&self) -> Behind<'_> {
+        match &self.backend {
+            Some(Source::Pods(store, _)) => Behind::Pods(&store.members),
+            Some(Source::Slices(slices, ..)) => Behind::Slices(slices),
+            None => Behind::Nothing,
+        }
     }
 }
 
 impl Source {
-    async fn next(&mut self) -> Option<Step> {
-        match self {
-            Self::Pods(store, updates) => store.take(coming(updates).await),
-            Self::Slices(store, updates) => store.take(coming(updates).await),
+    fn new(updates: BackendUpdates) -> Self {
+        match updates {
+            BackendUpdates::Pods(updates) => Self::Pods(Box::new(Store::new(&PODS, State::serves)), updates),
+            BackendUpdates::Slices(updates) => Self::Slices(BTreeMap::new(), Sight::default(), updates),
         }
     }
 
-    fn backing(&self) -> Option<Backing> {
+    async fn next(&mut self) -> Result<Option<Step>, Ended> {
         match self {
-            Self::Pods(store, _) => store.looked().then(|| Backing::Pods(store.to_vec())),
-            Self::Slices(store, _) => store.looked().then(|| Backing::Slices(store.to_vec())),
+            Self::Pods(store, updates) => Ok(store.take(updates.next().await.ok_or(Ended)?)),
+            Self::Slices(slices, sight, updates) => {
+                let keyed = |slice: Slice| (Rc::clone(&slice.key), slice);
+                match sight.take(updates.next().await.ok_or(Ended)?, &ENDPOINT_SLICES) {
+                    Change::All(all) => *slices = all.into_iter().map(keyed).collect(),
+                    Change::One(slice) => slices.extend([keyed(slice)]),
+                    Change::Gone(slice) => drop(slices.remove(&slice.key)),
+                    Change::Told(step) => return Ok(Some(step)),
+                    Change::Nothing => {}
+                }
+                Ok(None)
+            }
         }
     }
 
-    fn sight(&self) -> Sight {
+    fn sight(&self) -> &Sight {
         match self {
-            Self::Pods(store, _) => store.sight,
-            Self::Slices(store, _) => store.sight,
+            Self::Pods(store, _) => &store.sight,
+            Self::Slices(_, sight, _) => sight,
         }
     }
 }

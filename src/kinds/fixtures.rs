@@ -3,20 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::{ffi::OsString, fs};
 
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::pod::View;
-use super::service::Backing;
-use super::{job, pod, service};
-use crate::cli::{self, Invocation};
-use crate::kinds::object::{EndpointSlice, Job, Object, Pod, Service};
+use super::members::{Fact, Key, Members, State};
+use super::service::{self, Backend, Behind, Entry, Slice};
+use super::{Judged, Reading, of, pod, set};
+use crate::cli::{self, Wait};
 use crate::target::verdict::Verdict;
-use crate::target::{Kind, Selection, Target};
+use crate::target::{Demand, Selection, Target};
 
 /// The first document of a file, as far as it matters here.
 #[derive(Deserialize)]
@@ -60,7 +59,7 @@ fn mistakes(file: &Path) -> Vec<String> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let [case, Value::Array(objects)] = documents.as_slice() else { panic!("{}: not captured", file.display()) };
-    let case: Case = read(case);
+    let case: Case = serde_json::from_value(case.clone()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     assert!(!case.expect.is_empty(), "{}: nothing is expected", file.display());
     let judged = case.expect.iter().map(|expectation| (expectation, told(expectation, objects)));
     let wrong = judged.filter(|(expectation, told)| !matches(expectation, told));
@@ -100,58 +99,73 @@ fn told(expected: &Expectation, objects: &[Value]) -> (String, Option<String>) {
 
 fn evaluate(expected: &Expectation, objects: &[Value]) -> Verdict {
     let words = ["k8s-wait-for"].into_iter().chain(expected.wait.split(' ')).map(OsString::from);
-    let invocation = cli::parse(words, |_| None).unwrap_or_else(|stop| panic!("{}: {stop:?}", expected.wait));
-    let Invocation { targets, min, .. } = invocation;
+    let Wait { targets, rules, .. } = cli::wait(words).unwrap_or_else(|usage| panic!("{}: {usage}", expected.wait));
     let [target] = targets.as_slice() else { panic!("{}: one target", expected.wait) };
-    let min = min as usize;
-    let pods = all::<Pod>("Pod", objects);
-    let own = expected.inside.as_ref().map(|own| pods.iter().find(|pod| pod.metadata.name == *own).expect(own));
-    let own_uid = own.map(|pod| pod.metadata.uid.as_str());
-    // Nothing has been on its way out for long.
-    let view = View { own_uid, now: Timestamp::UNIX_EPOCH };
-    match target.mode.kind() {
-        Kind::Job => job::jobs(target, min, &selected(target, all::<Job>("Job", objects))),
-        Kind::Pod => pod::pods(target, min, view, &selected(target, pods.clone())),
-        Kind::Service => {
-            let services = selected(target, all::<Service>("Service", objects));
-            service::services(target, min, view, &services, &backings(&services, objects))
+    let min = rules.min as usize;
+    let is_own = |pod: &&Value| expected.inside.as_ref().is_some_and(|own| pod["metadata"]["name"] == own.as_str());
+    let own = of_kind("Pod", objects).find(is_own);
+    let own_uid = own.and_then(|pod| pod["metadata"]["uid"].as_str()).map(str::to_owned);
+    let reading = Reading::of(target, own_uid.clone());
+    let row = of(&target.kind);
+    let selected = of_kind(row.title, objects).filter(|object| is_selected(target, object));
+    match row.judged {
+        Judged::Set(read) | Judged::Jobs(read) => {
+            set::verdict(target, min, &members(selected.map(|object| read(&object.to_string(), &reading))))
+        }
+        Judged::Services => {
+            let entries: Vec<Entry> =
+                selected.map(|object| service::read(&object.to_string(), &reading).expect("a Service")).collect();
+            let of_pods = Reading { demand: Demand::Every, labels: None, own_uid };
+            let backends: Vec<_> = entries.iter().map(|entry| backend(entry, objects, &of_pods)).collect();
+            let behind = entries.iter().zip(&backends).map(|(entry, (pods, slices))| {
+                let behind = match entry.backend {
+                    Backend::Pods(_) => Behind::Pods(pods),
+                    Backend::Slices => Behind::Slices(slices),
+                    Backend::External => Behind::Nothing,
+                };
+                (entry, behind)
+            });
+            service::verdict(target, min, behind)
         }
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value) -> T {
-    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
+fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    objects.iter().filter(move |object| object["kind"] == kind)
 }
 
-fn all<T: Object>(kind: &str, objects: &[Value]) -> Vec<T> {
-    objects.iter().filter(|object| object["kind"] == kind).map(read).collect()
+/// Nothing has been on its way out for long.
+fn members(facts: impl Iterator<Item = serde_json::Result<Fact>>) -> Members {
+    let mut members = Members::new(State::counts);
+    facts.for_each(|fact| drop(members.insert(fact.expect("an object"), Timestamp::UNIX_EPOCH)));
+    members
 }
 
 /// What the API server would have answered to the query of this target.
-fn selected<T: Object>(target: &Target, objects: Vec<T>) -> Vec<T> {
+fn is_selected(target: &Target, object: &Value) -> bool {
     let Selection { name, labels, fields } = &target.selection;
     assert!(fields.is_none(), "fields are the API server's to match");
-    let matches = |object: &T| match name {
-        Some(name) => object.metadata().name == *name,
-        None => labels.as_ref().is_none_or(|labels| labels.matches(&object.metadata().labels)),
-    };
-    objects.into_iter().filter(matches).collect()
+    match name {
+        Some(name) => object["metadata"]["name"] == name.as_str(),
+        None => labels.as_ref().is_none_or(|wanted| wanted.matches(&labels_of(object))),
+    }
 }
 
-fn backings(services: &[Service], objects: &[Value]) -> BTreeMap<String, Backing> {
-    let pods = all::<Pod>("Pod", objects);
-    let slices = all::<EndpointSlice>("EndpointSlice", objects);
-    let backing = |service: &Service| {
-        let selector = &service.spec.selector;
-        let has =
-            |labels: &BTreeMap<String, String>| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
-        let of_service = |slice: &&EndpointSlice| {
-            slice.metadata.labels.get("kubernetes.io/service-name") == Some(&service.metadata.name)
-        };
-        if selector.is_empty() {
-            return Backing::Slices(slices.iter().filter(of_service).cloned().collect());
-        }
-        Backing::Pods(pods.iter().filter(|pod| has(&pod.metadata.labels)).cloned().collect())
+fn labels_of(object: &Value) -> BTreeMap<String, String> {
+    serde_json::from_value(object["metadata"]["labels"].clone()).unwrap_or_default()
+}
+
+fn backend(entry: &Entry, objects: &[Value], reading: &Reading) -> (Members, BTreeMap<Rc<Key>, Slice>) {
+    let selector = match &entry.backend {
+        Backend::Pods(selector) => selector.clone(),
+        _ => BTreeMap::new(),
     };
-    services.iter().map(|service| (service.metadata.uid.clone(), backing(service))).collect()
+    let has = |labels: &BTreeMap<String, String>| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+    let pods = of_kind("Pod", objects).filter(|pod| !selector.is_empty() && has(&labels_of(pod)));
+    let pods = members(pods.map(|pod| pod::read(&pod.to_string(), reading)));
+    let of_service =
+        |slice: &&Value| labels_of(slice).get("kubernetes.io/service-name").map(String::as_str) == Some(&entry.key.1);
+    let slices = of_kind("EndpointSlice", objects).filter(of_service);
+    let slices = slices.map(|slice| service::read_slice(&slice.to_string()).expect("a slice"));
+    (pods, slices.map(|slice| (Rc::clone(&slice.key), slice)).collect())
 }

@@ -6,59 +6,95 @@
 //! (`pkg/apis/batch/validation`). `SuccessCriteriaMet` alone is not the end: a drained migration pod was seen writing
 //! for 6 s after it.
 
-use k8s_openapi::api::batch::v1::{JobCondition, UncountedTerminatedPods};
+use k8s_openapi::api::batch::v1::{JobCondition, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
 
-use super::{all, condition, count, named, none};
-use crate::kinds::object::Job;
+use super::members::{Fact, State};
+use super::object::Metadata;
+use super::{Causes, EVENTS, GET, Judged, LIST, Mode, POD_LOGS, PODS, Read, Reading, Row, condition};
+use crate::target::names::dns_subdomain;
 use crate::target::verdict::{Code, Verdict};
-use crate::target::{Mode, Target};
+use crate::target::{Demand, Kind, Resource};
+use crate::text::count;
 
-/// The verdict over the Jobs of a target; `min` is the least number of Jobs that a selector has to match.
-pub fn jobs(target: &Target, min: usize, jobs: &[Job]) -> Verdict {
-    let selection = &target.selection;
-    if let Some(name) = &selection.name {
-        return match named("job", selection, name, jobs) {
-            Ok(job) => one(target.mode, job),
-            Err(verdict) => verdict,
-        };
+pub static ROW: Row = Row {
+    kind: Kind { name: std::borrow::Cow::Borrowed("job"), resource: Resource::namespaced("batch", "v1", "jobs") },
+    title: "Job",
+    aliases: &[],
+    modes: &[
+        Mode { word: "job", demand: Demand::Every, help: "every Job is complete" },
+        // A retried Job that completes is complete.
+        Mode { word: "job-wr", demand: Demand::Every, help: "the same" },
+        Mode { word: "job-we", demand: Demand::EveryOrFailed, help: "every Job is complete or has failed" },
+    ],
+    done: "complete",
+    check_name: dns_subdomain,
+    reads: &[],
+    explained_by: &[
+        Read { resource: &ROW.kind.resource, verbs: LIST, why: "near names" },
+        Read { resource: &PODS, verbs: LIST, why: "its pods" },
+        Read { resource: &POD_LOGS, verbs: GET, why: "the last words of a container that failed" },
+        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
+    ],
+    judged: Judged::Jobs(read),
+    causes: Some(Causes::PodsOfJobs),
+    is_final: true,
+};
+
+/// `batch/v1` Job
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    pub metadata: Metadata,
+    spec: Spec,
+    status: JobStatus,
+}
+
+/// How far it may go, and by whom it is run.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    suspend: bool,
+    parallelism: Option<i32>,
+    completions: Option<i32>,
+    backoff_limit: Option<i32>,
+    /// the controller that runs it, where that is not Kubernetes' own
+    managed_by: Option<String>,
+}
+
+impl Job {
+    pub fn is_complete(&self) -> bool {
+        is_true(self, "Complete").is_some()
     }
-    if jobs.is_empty() {
-        return none("job", selection);
-    }
-    let verdicts: Vec<(&Job, Verdict)> = jobs.iter().map(|job| (job, one(target.mode, job))).collect();
-    let done = if target.mode == Mode::JobOrFailed { "complete or failed" } else { "complete" };
-    all(target, "job", done, min, &verdicts)
 }
 
-/// How a Job of the target ended, if it did: what is kept of it should it be deleted.
-pub fn end(target: &Target, job: &Job) -> Option<Verdict> {
-    Some(one(target.mode, job)).filter(|verdict| is_meant(target, job) && !matches!(verdict, Verdict::Waiting(_)))
+fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
+    let job: Job = serde_json::from_str(json)?;
+    let (state, reason) = match one(reading.demand, &job) {
+        Verdict::Ready => (State::Ready, None),
+        Verdict::Waiting(reason) => (State::Waiting, Some(reason)),
+        Verdict::Failed(reason) => (State::Failed, Some(reason)),
+    };
+    Ok(Fact { since: ended_at(&job), ..Fact::new(&job.metadata, reading, state, reason) })
 }
 
-/// Whether it is a Job of this target, not a stale one under its name. Those of a selector were matched by the API
-/// server.
-pub fn is_meant(target: &Target, job: &Job) -> bool {
-    let labels = target.selection.labels.as_ref().filter(|_| target.selection.name.is_some());
-    labels.is_none_or(|labels| labels.matches(&job.metadata.labels))
-}
-
-/// When it came to its end, by its controller's clock; `None` where that is not said.
-pub fn ended_at(job: &Job) -> Option<Timestamp> {
+/// By its controller's clock; `None` where that is not said.
+fn ended_at(job: &Job) -> Option<Timestamp> {
     let condition = is_true(job, "Complete").or_else(|| is_true(job, "Failed"))?;
     condition.last_transition_time.as_ref().map(|time| time.0)
 }
 
 /// The verdict over one Job, first row that matches.
-fn one(mode: Mode, job: &Job) -> Verdict {
+fn one(demand: Demand, job: &Job) -> Verdict {
     if is_true(job, "Complete").is_some() {
         return Verdict::Ready;
     }
     if let Some(condition) = is_true(job, "Failed") {
-        return if mode == Mode::JobOrFailed { Verdict::Ready } else { failed(job, condition) };
+        return if demand == Demand::EveryOrFailed { Verdict::Ready } else { failed(job, condition) };
     }
     if let Some(condition) = is_true(job, "FailureTarget") {
-        return if mode == Mode::JobOrFailed { ending(job, condition) } else { failed(job, condition) };
+        return if demand == Demand::EveryOrFailed { ending(job, condition) } else { failed(job, condition) };
     }
     waiting(job)
 }

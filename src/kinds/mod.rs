@@ -1,21 +1,173 @@
-//! Objects → verdict. Pure: no clock, no client, no printing; absence is an ordinary input.
+//! The kinds that can be waited for, one file and one row each: requests, printed Roles, help, completions, near names
+//! and name checks all come from the row, so they cannot drift apart.
 //!
-//! Each rule returns at the first unmet requirement with a machine-readable reason and a sentence with numbers.
-//! Whether a verdict has to settle, and what a deletion means, is decided where time is known (`observe`).
-//! `table` evaluates the objects of a real API server: tests/fixtures/verdicts.
+//! Pure: an object's JSON in, the few facts about it out that a verdict and its sentence need. No clock, no client.
+//! Verdicts follow kstatus' order (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>), unless the
+//! contract says otherwise: first what holds for every object ([`in_transition`]), then the kind's own rules.
 
+pub mod job;
+pub mod members;
 pub mod object;
-pub mod resource;
+pub mod pod;
+pub mod service;
+pub mod set;
 
 #[cfg(test)]
 mod fixtures;
-pub mod job;
-pub mod pod;
-pub mod service;
 
-use crate::kinds::object::Object;
-use crate::target::verdict::{Code, Verdict};
-use crate::target::{Scope, Selection, Target};
+use self::members::Fact;
+use self::object::Metadata;
+use crate::target::selector::Selector;
+use crate::target::verdict::{Code, Reason};
+use crate::target::{Demand, Kind, Resource, Target};
+
+/// Every kind, in the order in which help and errors name them.
+pub static KINDS: [&Row; 3] = [&job::ROW, &pod::ROW, &service::ROW];
+
+/// A kind.
+pub struct Row {
+    pub kind: Kind,
+    /// as the API writes it: `Job`
+    pub title: &'static str,
+    /// other words for it
+    pub aliases: &'static [&'static str],
+    /// what can be demanded of its objects
+    pub modes: &'static [Mode],
+    /// what one is that is as demanded: `complete`
+    pub done: &'static str,
+    /// the API's rule for its names
+    pub check_name: fn(&str) -> Result<(), String>,
+    /// what a wait reads beside the objects themselves
+    pub reads: &'static [Read],
+    /// what an explanation reads
+    pub explained_by: &'static [Read],
+    /// how it comes to its verdict
+    pub judged: Judged,
+    /// where an explanation looks; `None` is for a kind of which only events tell
+    pub causes: Option<Causes>,
+    /// Whether it stays what it was once it was ready, even if it is then deleted: what it did is done.
+    pub is_final: bool,
+}
+
+/// A demand and how it is typed.
+pub struct Mode {
+    pub word: &'static str,
+    pub demand: Demand,
+    pub help: &'static str,
+}
+
+/// What is read.
+pub struct Read {
+    pub resource: &'static Resource,
+    pub verbs: &'static [&'static str],
+    /// a clause for people
+    pub why: &'static str,
+}
+
+/// To see objects come and go; without `watch` they are polled.
+pub const FOLLOW: &[&str] = &["list", "watch"];
+pub const LIST: &[&str] = &["list"];
+pub const GET: &[&str] = &["get"];
+pub const WRITE: &[&str] = &["create", "patch"];
+
+pub static PODS: Resource = Resource::namespaced("", "v1", "pods");
+pub static ENDPOINT_SLICES: Resource = Resource::namespaced("discovery.k8s.io", "v1", "endpointslices");
+/// Read to explain; `--events` creates and patches them.
+pub static EVENTS: Resource = Resource::namespaced("", "v1", "events");
+/// A subresource, as Roles name it; the path of a log begins with that of its pod.
+pub static POD_LOGS: Resource = Resource::namespaced("", "v1", "pods/log");
+
+/// How the objects of a kind come to their verdict.
+#[derive(Clone, Copy)]
+pub enum Judged {
+    /// each by itself and all of them together as a set: one query
+    Set(ReadFact),
+    /// the same, and beyond their deletion
+    Jobs(ReadFact),
+    /// by what is behind them
+    Services,
+}
+
+/// Reads the facts out of an object's JSON.
+pub type ReadFact = fn(&str, &Reading) -> serde_json::Result<Fact>;
+
+/// For whom an object is read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub demand: Demand,
+    /// What a named object has to match; what a selector matches was matched by the API server.
+    pub labels: Option<Selector>,
+    /// the pod that this program runs in
+    pub own_uid: Option<String>,
+}
+
+impl Reading {
+    /// For this target.
+    pub fn of(target: &Target, own_uid: Option<String>) -> Self {
+        let labels = target.selection.labels.clone().filter(|_| target.is_named());
+        Self { demand: target.demand, labels, own_uid }
+    }
+}
+
+/// The pods behind a target that can say why it is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Causes {
+    /// those that its Jobs have made
+    PodsOfJobs,
+    /// its own
+    Pods,
+    /// those that its Services select
+    PodsOfServices,
+}
+
+/// The row of a kind.
+pub fn of(kind: &Kind) -> &'static Row {
+    KINDS.into_iter().find(|row| row.kind == *kind).expect("a target's kind comes from the table")
+}
+
+/// What a word means as a mode: `job-wr`, `pod`.
+pub fn mode(word: &str) -> Option<(&'static Row, &'static Mode)> {
+    KINDS.into_iter().find_map(|row| Some((row, row.modes.iter().find(|mode| row.calls(mode, word))?)))
+}
+
+/// Every mode, in the order of the table.
+pub fn modes() -> impl Iterator<Item = &'static Mode> {
+    KINDS.into_iter().flat_map(|row| row.modes)
+}
+
+/// Whether the success of this target is kept, come what may.
+pub fn is_final(target: &Target) -> bool {
+    of(&target.kind).is_final
+}
+
+/// Whether its success is worth a mark, which later pods take as proof: only plain completion is, every other state may
+/// change again.
+pub fn leaves_mark(target: &Target) -> bool {
+    is_final(target) && target.demand == Demand::Every
+}
+
+impl Row {
+    /// By its own word, or by one for the kind: `svc-wr`.
+    fn calls(&self, mode: &Mode, word: &str) -> bool {
+        let suffix = mode.word.strip_prefix(&*self.kind.name);
+        mode.word == word
+            || self.aliases.iter().any(|alias| word.strip_prefix(alias).is_some_and(|it| Some(it) == suffix))
+    }
+
+    /// `ready or failed` where that is demanded
+    pub fn done(&self, demand: Demand) -> String {
+        if demand == Demand::EveryOrFailed { format!("{} or failed", self.done) } else { self.done.to_owned() }
+    }
+}
+
+/// What holds for every object before its kind is asked: it goes, or its controller has not seen its present spec.
+pub fn in_transition(metadata: &Metadata, observed_generation: Option<i64>) -> Option<Reason> {
+    if metadata.deletion_timestamp.is_some() {
+        return Some(Reason::new(Code::BeingDeleted, "is being deleted"));
+    }
+    let unseen = metadata.generation.zip(observed_generation).is_some_and(|(wanted, observed)| observed < wanted);
+    unseen.then(|| Reason::new(Code::NotObserved, "has changed, and its controller has not seen that yet"))
+}
 
 /// A condition type's status in a list of conditions, all of which have the same shape but a type of their own.
 macro_rules! condition {
@@ -25,71 +177,32 @@ macro_rules! condition {
 }
 pub(crate) use condition;
 
-/// The one object of a named selection, or why there is none to judge.
-///
-/// One of that name whose labels do not match is stale: with `job migrate -lrelease=7` the finished Job of release 6
-/// does not let release 7 through.
-fn named<'a, T: Object>(kind: &str, selection: &Selection, name: &str, objects: &'a [T]) -> Result<&'a T, Verdict> {
-    let Some(object) = objects.iter().find(|object| object.metadata().name == name) else {
-        return Err(Verdict::waiting(Code::NotFound, format!("{kind} {name} does not exist")));
-    };
-    match &selection.labels {
-        Some(labels) if !labels.matches(&object.metadata().labels) => {
-            Err(Verdict::waiting(Code::Stale, format!("{kind} {name} exists, but does not match {labels}")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unambiguous_and_what_is_shown_is_understood() {
+        for shown in modes() {
+            let (row, mode) = mode(shown.word).expect("a mode");
+            assert!(std::ptr::eq(mode, shown), "{}", shown.word);
+            assert!(mode.word.starts_with(&*row.kind.name) && row.modes[0].word == row.kind.name, "{}", shown.word);
         }
-        _ => Ok(object),
+        assert!(mode("job-we-wr").is_none() && mode("").is_none() && mode("service-we").is_none());
     }
-}
 
-/// The verdict where a selector matches nothing.
-fn none(kind: &str, selection: &Selection) -> Verdict {
-    let text =
-        described(selection).map_or_else(|| format!("there is no {kind}"), |it| format!("no {kind} matches {it}"));
-    Verdict::waiting(Code::NotFound, text)
-}
-
-/// What a selector is called in a sentence; `None` for every object.
-fn described(selection: &Selection) -> Option<String> {
-    let labels = selection.labels.as_ref().map(ToString::to_string);
-    let parts: Vec<String> = labels.into_iter().chain(selection.fields.clone()).collect();
-    (!parts.is_empty()).then(|| parts.join(" and "))
-}
-
-/// The verdict over the objects of a selector by the verdicts of each: at least one and `min`, and all of them ready,
-/// which they call `done`.
-fn all<T: Object>(target: &Target, kind: &str, done: &str, min: usize, verdicts: &[(&T, Verdict)]) -> Verdict {
-    let named = |object: &T, text: &str| format!("{kind} {}: {text}", called(target, object));
-    for (object, verdict) in verdicts {
-        if let Verdict::Failed(reason) = verdict {
-            return Verdict::failed(reason.code.clone(), named(object, &reason.text));
-        }
+    #[test]
+    fn only_the_completion_of_jobs_leaves_a_mark() {
+        let left: Vec<&str> = KINDS
+            .iter()
+            .flat_map(|row| row.modes.iter().map(|mode| (row.kind.clone(), mode)))
+            .filter(|(kind, mode)| {
+                let selection = crate::target::Selection::default();
+                let scope = crate::target::Scope::Default;
+                leaves_mark(&Target { kind: kind.clone(), demand: mode.demand, scope, selection })
+            })
+            .map(|(_, mode)| mode.word)
+            .collect();
+        assert_eq!(left, ["job", "job-wr"]);
     }
-    let ready = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Ready).count();
-    if let Some((object, reason)) = verdicts.iter().find_map(|(object, verdict)| Some((object, verdict.reason()?))) {
-        let text = format!("{ready} of {} {done}; {}", count(verdicts.len(), kind), named(object, &reason.text));
-        return Verdict::waiting(reason.code.clone(), text);
-    }
-    enough(kind, done, ready, min)
-}
-
-/// The object's name, with its namespace where a target speaks of all of them.
-fn called<T: Object>(target: &Target, object: &T) -> String {
-    let metadata = object.metadata();
-    if target.scope == Scope::All {
-        return format!("{}/{}", metadata.namespace, metadata.name);
-    }
-    metadata.name.clone()
-}
-
-/// Ready, if it is `min` objects at least.
-fn enough(kind: &str, done: &str, ready: usize, min: usize) -> Verdict {
-    if ready < min {
-        return Verdict::waiting(Code::TooFew, format!("{} {done}, at least {min} needed", count(ready, kind)));
-    }
-    Verdict::Ready
-}
-
-/// `1 pod`, `2 pods`
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -1,37 +1,20 @@
-//! What is kept of an object from the API: the fields that a verdict or an explanation reads, and nothing else.
-//!
-//! Specs can be megabytes (a pod template holds whole environments) while this program lives in 16Mi, so everything
-//! unnamed here is dropped while the JSON is read. The status types are k8s-openapi's. Absent is the same as empty.
+//! What is read of every object, and of events. What is not named here is dropped while the JSON is read: specs can be
+//! megabytes (a pod template holds whole environments), and this program lives in 16Mi. Absent is the same as empty.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::JobStatus;
-use k8s_openapi::api::core::v1::{EventSeries, PodStatus};
-use k8s_openapi::api::discovery::v1::EndpointConditions;
+use k8s_openapi::api::core::v1::EventSeries;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::kinds::resource::{ENDPOINT_SLICES, EVENTS, JOBS, PODS, Resource, SERVICES};
-
-/// An object kind that can be listed and watched.
-pub trait Object: DeserializeOwned + Clone + 'static {
-    /// Where the API serves it.
-    const RESOURCE: &'static Resource;
-
-    /// The part that all kinds share.
-    fn metadata(&self) -> &Metadata;
-}
-
-/// `metadata`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     pub name: String,
     pub namespace: String,
     pub uid: String,
-    pub resource_version: String,
+    pub generation: Option<i64>,
     pub labels: BTreeMap<String, String>,
     pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
@@ -43,84 +26,10 @@ impl Metadata {
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller == Some(true))
     }
-}
 
-/// `batch/v1` Job
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Job {
-    pub metadata: Metadata,
-    pub spec: JobSpec,
-    pub status: JobStatus,
-}
-
-/// The part of a Job's spec that says how far it may go, and by whom it is run.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct JobSpec {
-    pub suspend: bool,
-    pub parallelism: Option<i32>,
-    pub completions: Option<i32>,
-    pub backoff_limit: Option<i32>,
-    /// the controller that runs it, where that is not Kubernetes' own
-    pub managed_by: Option<String>,
-}
-
-/// `v1` Pod
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Pod {
-    pub metadata: Metadata,
-    pub spec: PodSpec,
-    pub status: PodStatus,
-}
-
-/// The part of a pod's spec that tells its init containers from its sidecars.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodSpec {
-    pub init_containers: Vec<InitContainer>,
-}
-
-/// A container that runs before the others; a sidecar if it is always restarted.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct InitContainer {
-    pub name: String,
-    pub restart_policy: Option<String>,
-}
-
-/// `v1` Service
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Service {
-    pub metadata: Metadata,
-    pub spec: ServiceSpec,
-}
-
-/// The part of a Service's spec that says what is behind it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ServiceSpec {
-    pub r#type: String,
-    pub selector: BTreeMap<String, String>,
-    pub external_name: Option<String>,
-}
-
-/// `discovery.k8s.io/v1` EndpointSlice
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct EndpointSlice {
-    pub metadata: Metadata,
-    // Written as `null`, not left out, when there is none.
-    pub endpoints: Option<Vec<Endpoint>>,
-}
-
-/// One address (or several of the same endpoint) in a slice.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Endpoint {
-    pub conditions: EndpointConditions,
+    pub fn created(&self) -> Option<Timestamp> {
+        self.creation_timestamp.as_ref().map(|time| time.0)
+    }
 }
 
 /// `v1` Event
@@ -128,7 +37,6 @@ pub struct Endpoint {
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_field_names, reason = "`eventTime` is the API's word")]
 pub struct Event {
-    pub metadata: Metadata,
     pub involved_object: Involved,
     pub source: Source,
     pub reason: String,
@@ -171,16 +79,3 @@ pub struct Involved {
 pub struct Source {
     pub component: String,
 }
-
-macro_rules! objects {
-    ($($kind:ty => $resource:expr),* $(,)?) => {$(
-        impl Object for $kind {
-            const RESOURCE: &'static Resource = &$resource;
-
-            fn metadata(&self) -> &Metadata {
-                &self.metadata
-            }
-        }
-    )*};
-}
-objects!(Job => JOBS, Pod => PODS, Service => SERVICES, EndpointSlice => ENDPOINT_SLICES, Event => EVENTS);

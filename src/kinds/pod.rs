@@ -5,71 +5,94 @@
 //! what it is for. A pod that failed under a controller does not count: it is replaced, or its owner is judged by its
 //! own kind.
 
+use std::borrow::Cow;
+
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
-use super::{called, condition, count, enough, named, none};
-use crate::kinds::object::Pod;
-use crate::target::verdict::{Code, Verdict};
-use crate::target::{Mode, Target};
+use super::members::{Fact, State};
+use super::object::Metadata;
+use super::{Causes, EVENTS, GET, Judged, LIST, Mode, POD_LOGS, PODS, Read, Reading, Row, condition};
+use crate::target::names::dns_subdomain;
+use crate::target::verdict::{Code, Reason};
+use crate::target::{Demand, Kind, Resource};
+use crate::text::count;
 
-/// What a pod means for the wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    Ready,
-    Succeeded,
-    /// pending or running, and not ready
-    Unready,
-    /// failed, with nobody to replace it
-    Failed,
-    /// failed, with a controller; does not count
-    Replaced,
-    /// does not count
-    Deleting,
-    /// on its way out, and only when it is gone its set makes another one: holds the set, see [`release`]
-    Leaving,
-    /// the pod that this program runs in; does not count, else it would wait for itself
-    Itself,
+pub static ROW: Row = Row {
+    kind: Kind { name: Cow::Borrowed("pod"), resource: Resource::namespaced("", "v1", "pods") },
+    title: "Pod",
+    aliases: &[],
+    modes: &[
+        Mode { word: "pod", demand: Demand::Every, help: "every pod is ready or has succeeded" },
+        Mode { word: "pod-wr", demand: Demand::Any, help: "one pod is ready" },
+        Mode { word: "pod-we", demand: Demand::EveryOrFailed, help: "every pod is ready, has succeeded or has failed" },
+    ],
+    done: "ready",
+    check_name: dns_subdomain,
+    reads: &[],
+    explained_by: &[
+        Read { resource: &PODS, verbs: LIST, why: "its pods" },
+        Read { resource: &POD_LOGS, verbs: GET, why: "the last words of a container that failed" },
+        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
+    ],
+    judged: Judged::Set(read),
+    causes: Some(Causes::Pods),
+    is_final: false,
+};
+
+/// `v1` Pod
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Metadata,
+    pub spec: Spec,
+    pub status: PodStatus,
 }
 
-impl State {
-    /// Whether such a pod is one of those that have to be ready.
-    pub fn counts(self) -> bool {
-        matches!(self, Self::Ready | Self::Succeeded | Self::Unready | Self::Failed)
-    }
-
-    /// Whether a set with such a pod is another one than without it.
-    pub fn shapes(self) -> bool {
-        self.counts() || self == Self::Leaving
-    }
-
-    /// Whether such a pod answers behind a Service, or is to.
-    pub fn serves(self) -> bool {
-        matches!(self, Self::Ready | Self::Unready)
-    }
+/// What tells its init containers from its sidecars.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    pub init_containers: Vec<InitContainer>,
 }
 
-/// From where pods are judged.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    /// `metadata.uid` of the pod that this program runs in
-    pub own_uid: Option<&'a str>,
-    /// by the API server's clock
-    pub now: Timestamp,
+/// A container that runs before the others; a sidecar if it is always restarted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InitContainer {
+    pub name: String,
+    pub restart_policy: Option<String>,
 }
 
-impl View<'_> {
-    /// The pod's state at this moment.
-    pub fn state(self, pod: &Pod) -> State {
-        match state(pod, self.own_uid) {
-            State::Deleting if release(pod).is_some_and(|release| self.now < release) => State::Leaving,
-            state => state,
-        }
-    }
+/// The facts about a pod.
+///
+/// # Errors
+/// It is none.
+pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
+    let pod: Pod = serde_json::from_str(json)?;
+    let state = state(&pod, reading.own_uid.as_deref());
+    let reason = match state {
+        State::Waiting => Some(Reason::new(Code::PodsNotReady, unready(&pod))),
+        State::Failed => Some(failed(&pod)),
+        State::Replaced => Some(replaced(&pod)),
+        _ => None,
+    };
+    let fact = Fact::new(&pod.metadata, reading, state, reason);
+    Ok(Fact { since: ready_since(&pod), release: release(&pod), ..fact })
+}
 
-    /// Whether it held its set until its time was over, and is still there.
-    pub fn is_given_up(self, pod: &Pod) -> bool {
-        state(pod, self.own_uid) == State::Deleting && release(pod).is_some_and(|release| release <= self.now)
+/// What the pod means for the wait; `own_uid` is the pod that this program runs in.
+pub fn state(pod: &Pod, own_uid: Option<&str>) -> State {
+    match pod.status.phase.as_deref() {
+        _ if own_uid == Some(&pod.metadata.uid) => State::Itself,
+        _ if release(pod).is_some() => State::Leaving,
+        _ if pod.metadata.deletion_timestamp.is_some() => State::Deleting,
+        Some("Succeeded") => State::Succeeded,
+        Some("Failed") if pod.metadata.controller().is_some() => State::Replaced,
+        Some("Failed") => State::Failed,
+        _ if is_ready(pod) => State::Ready,
+        _ => State::Waiting,
     }
 }
 
@@ -78,7 +101,7 @@ impl View<'_> {
 /// A StatefulSet's or DaemonSet's controller makes the next pod of an ordinal or a node only when the last one is gone
 /// (`pkg/controller/statefulset/stateful_set_control.go`, `pkg/controller/daemon/daemon_controller.go` in kubernetes).
 /// `deletionTimestamp` is when the pod's grace ends; on a dead node nobody ends it.
-pub fn release(pod: &Pod) -> Option<Timestamp> {
+fn release(pod: &Pod) -> Option<Timestamp> {
     let deleted = pod.metadata.deletion_timestamp.as_ref()?.0;
     let owner = pod.metadata.controller()?;
     let replaced_after = matches!(owner.kind.as_str(), "StatefulSet" | "DaemonSet");
@@ -88,132 +111,16 @@ pub fn release(pod: &Pod) -> Option<Timestamp> {
 /// How long after its grace a pod is still expected to go.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
 
-/// The pod's state, whenever it is looked at; `own_uid` is the pod that this program runs in.
-pub fn state(pod: &Pod, own_uid: Option<&str>) -> State {
-    match pod.status.phase.as_deref() {
-        _ if own_uid == Some(&pod.metadata.uid) => State::Itself,
-        _ if pod.metadata.deletion_timestamp.is_some() => State::Deleting,
-        Some("Succeeded") => State::Succeeded,
-        Some("Failed") if pod.metadata.controller().is_some() => State::Replaced,
-        Some("Failed") => State::Failed,
-        _ if is_ready(pod) => State::Ready,
-        _ => State::Unready,
-    }
-}
-
 fn is_ready(pod: &Pod) -> bool {
     condition!(pod.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
 /// When the pod's Ready condition took its present state; whole seconds, as the API writes them.
-pub fn ready_since(pod: &Pod) -> Option<Timestamp> {
+fn ready_since(pod: &Pod) -> Option<Timestamp> {
     condition!(pod.status.conditions, "Ready")?.last_transition_time.as_ref().map(|time| time.0)
 }
 
-/// The verdict over the pods of a target. `min` is the least number of pods that a selector has to match (for `pod-wr`:
-/// that have to be ready).
-pub fn pods(target: &Target, min: usize, view: View, pods: &[Pod]) -> Verdict {
-    let selection = &target.selection;
-    let Some(name) = &selection.name else {
-        return judge(target, min, &Sorted::new(pods, view));
-    };
-    match named("pod", selection, name, pods) {
-        Ok(pod) => judge(target, 1, &Sorted::new([pod], view)),
-        Err(verdict) => verdict,
-    }
-}
-
-/// Pods by what they mean for the wait.
-pub struct Sorted<'a>(Vec<(State, &'a Pod)>);
-
-impl<'a> Sorted<'a> {
-    pub fn new(pods: impl IntoIterator<Item = &'a Pod>, view: View) -> Self {
-        Self(pods.into_iter().map(|pod| (view.state(pod), pod)).collect())
-    }
-
-    pub fn number(&self, wanted: State) -> usize {
-        self.0.iter().filter(|(state, _)| *state == wanted).count()
-    }
-
-    pub fn first(&self, wanted: State) -> Option<&'a Pod> {
-        self.0.iter().find(|(state, _)| *state == wanted).map(|(_, pod)| *pod)
-    }
-
-    fn counted(&self) -> usize {
-        self.0.iter().filter(|(state, _)| state.counts()).count()
-    }
-}
-
-fn judge(target: &Target, min: usize, pods: &Sorted) -> Verdict {
-    if pods.counted() == 0 {
-        return nothing_counts(target, pods);
-    }
-    match (target.mode, pods.first(State::Failed)) {
-        (Mode::AnyPod, _) => any(target, min, pods),
-        (Mode::PodOrFailed, _) => every(target, min, "ready or failed", pods),
-        (_, Some(pod)) => failed(target, pod),
-        (_, None) => every(target, min, "ready", pods),
-    }
-}
-
-fn every(target: &Target, min: usize, done: &str, pods: &Sorted) -> Verdict {
-    let ended = [State::Ready, State::Succeeded, State::Failed].map(|state| pods.number(state)).iter().sum();
-    not_ready(target, ended, done, pods)
-        .or_else(|| leaving(target, ended, done, pods))
-        .unwrap_or_else(|| enough("pod", done, ended, min))
-}
-
-fn leaving(target: &Target, ended: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
-    let pod = pods.first(State::Leaving)?;
-    let (ended, name) = (count(ended, "pod"), called(target, pod));
-    let text = format!("{ended} {done}; pod {name} is being deleted and will be replaced after that");
-    Some(Verdict::waiting(Code::BeingReplaced, text))
-}
-
-fn any(target: &Target, min: usize, pods: &Sorted) -> Verdict {
-    let ready = pods.number(State::Ready);
-    if ready >= min {
-        return Verdict::Ready;
-    }
-    if let Some(verdict) = not_ready(target, ready, "ready", pods) {
-        return verdict;
-    }
-    if ready > 0 {
-        return enough("pod", "ready", ready, min);
-    }
-    let succeeded = pods.number(State::Succeeded);
-    match pods.first(State::Failed) {
-        Some(pod) if succeeded == 0 => failed(target, pod),
-        _ => enough("pod", "succeeded", succeeded, min),
-    }
-}
-
-fn not_ready(target: &Target, ready: usize, done: &str, pods: &Sorted) -> Option<Verdict> {
-    let pod = pods.first(State::Unready)?;
-    let why = unready(pod);
-    let text = format!("{ready} of {} {done}; pod {} {why}", count(pods.counted(), "pod"), called(target, pod));
-    Some(Verdict::waiting(Code::PodsNotReady, text))
-}
-
-fn nothing_counts(target: &Target, pods: &Sorted) -> Verdict {
-    if let Some(pod) = pods.first(State::Replaced)
-        && let Some(owner) = pod.metadata.controller()
-    {
-        let owner = format!("{}/{}", owner.kind.to_lowercase(), owner.name);
-        let text = format!("pod {} has failed and is owned by {owner}: wait for that", called(target, pod));
-        return Verdict::waiting(Code::OwnedPodFailed, text);
-    }
-    if let Some(pod) = pods.first(State::Leaving).or_else(|| pods.first(State::Deleting)) {
-        let text = format!("pod {} is being deleted, and there is no other", called(target, pod));
-        return Verdict::waiting(Code::BeingDeleted, text);
-    }
-    match pods.first(State::Itself) {
-        Some(_) => Verdict::waiting(Code::OnlyItself, "a pod cannot wait for itself, and no other matches"),
-        None => none("pod", &target.selection),
-    }
-}
-
-fn failed(target: &Target, pod: &Pod) -> Verdict {
+fn failed(pod: &Pod) -> Reason {
     let reason = pod.status.reason.as_deref().filter(|reason| !reason.is_empty());
     let why = match (reason, &pod.status.message) {
         (Some(reason), Some(message)) => Some(format!("{reason}: {}", message.trim_end_matches(['.', ' ']))),
@@ -222,12 +129,18 @@ fn failed(target: &Target, pod: &Pod) -> Verdict {
         (None, _) => containers(&pod.status).find_map(ended_badly),
     };
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    let text = format!("pod {} has failed{why} and nothing replaces it", called(target, pod));
-    Verdict::failed(reason.map_or(Code::PodFailed, |reason| Code::Foreign(reason.to_owned())), text)
+    let code = reason.map_or(Code::PodFailed, |reason| Code::Foreign(reason.to_owned()));
+    Reason::new(code, format!("has failed{why} and nothing replaces it"))
+}
+
+fn replaced(pod: &Pod) -> Reason {
+    let owner = pod.metadata.controller();
+    let owner = owner.map(|owner| format!("{}/{}", owner.kind.to_lowercase(), owner.name)).unwrap_or_default();
+    Reason::new(Code::OwnedPodFailed, format!("has failed and is owned by {owner}: wait for that"))
 }
 
 /// `is Pending, not ready: container db: ImagePullBackOff`
-pub fn unready(pod: &Pod) -> String {
+fn unready(pod: &Pod) -> String {
     let phase = pod.status.phase.as_deref().unwrap_or("Pending");
     let stuck = || containers(&pod.status).find_map(stuck);
     // In the order in which a pod gets through them.

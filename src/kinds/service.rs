@@ -4,94 +4,207 @@
 //! without one, its EndpointSlices:
 //! <https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors>.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::pod::{Sorted, State, View, unready};
-use super::{all, count, named, none};
-use crate::kinds::object::{EndpointSlice, Pod, Service};
-use crate::target::verdict::{Code, Verdict};
-use crate::target::{Mode, Target};
+use k8s_openapi::api::discovery::v1::EndpointConditions;
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
 
-/// What stands behind one Service.
+use super::members::{Fact, Key, Members, State};
+use super::object::Metadata;
+use super::set;
+use super::{
+    Causes, ENDPOINT_SLICES, EVENTS, FOLLOW, GET, Judged, LIST, Mode, POD_LOGS, PODS, Read, Reading, Row, in_transition,
+};
+use crate::target::names::dns_label;
+use crate::target::verdict::{Code, Reason, Verdict};
+use crate::target::{Demand, Kind, Resource, Target};
+use crate::text::count;
+
+pub static ROW: Row = Row {
+    kind: Kind { name: Cow::Borrowed("service"), resource: Resource::namespaced("", "v1", "services") },
+    title: "Service",
+    aliases: &[],
+    modes: &[
+        Mode { word: "service", demand: Demand::Every, help: "every pod behind the Service is ready" },
+        Mode { word: "service-wr", demand: Demand::Any, help: "one pod behind the Service is ready" },
+    ],
+    done: "ready",
+    check_name: dns_label,
+    reads: &[
+        Read { resource: &PODS, verbs: FOLLOW, why: ": the pods behind it" },
+        Read { resource: &ENDPOINT_SLICES, verbs: FOLLOW, why: ", if it has no selector" },
+    ],
+    explained_by: &[
+        Read { resource: &ROW.kind.resource, verbs: LIST, why: "near names" },
+        Read { resource: &PODS, verbs: LIST, why: "its pods" },
+        Read { resource: &POD_LOGS, verbs: GET, why: "the last words of a container that failed" },
+        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
+    ],
+    judged: Judged::Services,
+    causes: Some(Causes::PodsOfServices),
+    is_final: false,
+};
+
+/// `v1` Service
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    pub metadata: Metadata,
+    pub spec: Spec,
+}
+
+/// What is behind it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    r#type: String,
+    pub selector: BTreeMap<String, String>,
+}
+
+/// What is asked for behind a Service.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Backend {
+    /// the pods with these labels
+    Pods(BTreeMap<String, String>),
+    /// the EndpointSlices of the Service
+    Slices,
+    /// nothing: a name elsewhere
+    External,
+}
+
+/// What is kept of a Service.
 #[derive(Debug, Clone)]
-pub enum Backing {
-    /// the pods that its selector matches
-    Pods(Vec<Pod>),
-    /// the slices that carry its name
-    Slices(Vec<EndpointSlice>),
+pub struct Entry {
+    pub key: Rc<Key>,
+    pub uid: Box<str>,
+    pub created: Option<Timestamp>,
+    pub backend: Backend,
+    /// of the name that is meant, but without the labels
+    pub is_stale: bool,
+    /// what keeps it whatever is behind it
+    pub transition: Option<Reason>,
 }
 
-impl Backing {
-    /// The pods, if it is pods.
-    pub fn pods(&self) -> &[Pod] {
-        match self {
-            Self::Pods(pods) => pods,
-            Self::Slices(_) => &[],
-        }
+/// Reads a Service.
+///
+/// # Errors
+/// It is none.
+pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Entry> {
+    let Service { metadata, spec } = serde_json::from_str(json)?;
+    let backend = match spec.r#type.as_str() {
+        "ExternalName" => Backend::External,
+        _ if spec.selector.is_empty() => Backend::Slices,
+        _ => Backend::Pods(spec.selector),
+    };
+    let fact = Fact::new(&metadata, reading, State::Ready, None);
+    let transition = in_transition(&metadata, None).map(|it| Reason::new(it.code, format!("the Service {}", it.text)));
+    let (created, is_stale) = (metadata.created(), fact.state == State::Stale);
+    Ok(Entry { key: fact.key, uid: fact.uid, created, backend, is_stale, transition })
+}
+
+/// What is kept of an EndpointSlice: how many endpoints it has, and how many of them are ready.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    pub key: Rc<Key>,
+    pub ready: usize,
+    pub total: usize,
+}
+
+/// Reads a slice. A missing `ready` means ready:
+/// <https://kubernetes.io/docs/reference/kubernetes-api/discovery/endpoint-slice-v1/>.
+///
+/// # Errors
+/// It is none.
+pub fn read_slice(json: &str) -> serde_json::Result<Slice> {
+    #[derive(Deserialize)]
+    #[serde(default)]
+    #[derive(Default)]
+    struct EndpointSlice {
+        metadata: Metadata,
+        // Written as `null`, not left out, when there is none.
+        endpoints: Option<Vec<Endpoint>>,
     }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Endpoint {
+        conditions: EndpointConditions,
+    }
+    let EndpointSlice { metadata, endpoints } = serde_json::from_str(json)?;
+    let endpoints = endpoints.unwrap_or_default();
+    let ready = endpoints.iter().filter(|endpoint| endpoint.conditions.ready.unwrap_or(true)).count();
+    Ok(Slice { key: Rc::new((metadata.namespace.into(), metadata.name.into())), ready, total: endpoints.len() })
 }
 
-/// The verdict over the Services of a target and what is behind each, by the Service's uid; `min` is the least number of
-/// Services that a selector has to match.
-pub fn services(
+/// What stands behind one Service, as it is now.
+#[derive(Debug)]
+pub enum Behind<'a> {
+    Pods(&'a Members),
+    Slices(&'a BTreeMap<Rc<Key>, Slice>),
+    Nothing,
+}
+
+/// The verdict over the Services of a target; `min` is the least number of Services that a selector has to match.
+pub fn verdict<'a>(
     target: &Target,
     min: usize,
-    view: View,
-    services: &[Service],
-    backings: &BTreeMap<String, Backing>,
+    services: impl IntoIterator<Item = (&'a Entry, Behind<'a>)>,
 ) -> Verdict {
-    let selection = &target.selection;
-    let judge = |service: &Service| one(target.mode, view, service, backings.get(&service.metadata.uid));
-    if let Some(name) = &selection.name {
-        return named("service", selection, name, services).map_or_else(|verdict| verdict, judge);
+    let mut members = Members::new(State::counts);
+    for (entry, behind) in services {
+        let (state, reason) = match one(target.demand, entry, &behind) {
+            _ if entry.is_stale => (State::Stale, None),
+            Verdict::Ready => (State::Ready, None),
+            Verdict::Waiting(reason) => (State::Waiting, Some(Box::new(reason))),
+            Verdict::Failed(reason) => (State::Failed, Some(Box::new(reason))),
+        };
+        let (key, uid) = (Rc::clone(&entry.key), entry.uid.clone());
+        members.insert(Fact { key, uid, state, reason, since: None, release: None }, Timestamp::UNIX_EPOCH);
     }
-    if services.is_empty() {
-        return none("service", selection);
-    }
-    let verdicts: Vec<(&Service, Verdict)> = services.iter().map(|service| (service, judge(service))).collect();
-    all(target, "service", "ready", min, &verdicts)
+    set::verdict(target, min, &members)
 }
 
-fn one(mode: Mode, view: View, service: &Service, backing: Option<&Backing>) -> Verdict {
-    match backing {
+fn one(demand: Demand, entry: &Entry, behind: &Behind) -> Verdict {
+    if let Some(reason) = &entry.transition {
+        return Verdict::Waiting(reason.clone());
+    }
+    match behind {
         // A name elsewhere: nothing of it is in this cluster.
-        _ if service.spec.r#type == "ExternalName" => Verdict::Ready,
-        Some(Backing::Slices(slices)) => endpoints(slices),
-        Some(Backing::Pods(pods)) => by_pods(mode, &Sorted::new(pods, view)),
-        None => by_pods(mode, &Sorted::new([], view)),
+        _ if entry.backend == Backend::External => Verdict::Ready,
+        Behind::Slices(slices) => endpoints(slices.values()),
+        Behind::Pods(pods) => by_pods(demand, pods),
+        Behind::Nothing => Verdict::waiting(Code::NoPods, NO_POD),
     }
 }
+
+const NO_POD: &str = "no pod is behind the Service";
 
 /// Only pods that may still serve: neither ended nor leaving, nor this very one.
-fn by_pods(mode: Mode, pods: &Sorted) -> Verdict {
+fn by_pods(demand: Demand, pods: &Members) -> Verdict {
     let ready = pods.number(State::Ready);
-    let total = ready + pods.number(State::Unready);
-    match pods.first(State::Unready) {
-        _ if total == 0 => nobody(pods),
-        Some(pod) if ready == 0 || mode == Mode::Service => {
-            let (total, name, why) = (count(total, "pod"), &pod.metadata.name, unready(pod));
-            let text = format!("{ready} of {total} behind the Service ready; pod {name} {why}");
+    let total = ready + pods.number(State::Waiting);
+    match pods.first(State::Waiting) {
+        _ if total == 0 => leaving(pods).unwrap_or_else(|| Verdict::waiting(Code::NoPods, NO_POD)),
+        Some(pod) if ready == 0 || demand == Demand::Every => {
+            let why = pod.reason.as_ref().map(|reason| reason.text.as_str()).unwrap_or_default();
+            let text = format!("{ready} of {} behind the Service ready; pod {} {why}", count(total, "pod"), pod.name());
             Verdict::waiting(Code::PodsNotReady, text)
         }
-        _ => leaving(pods).filter(|_| mode == Mode::Service).unwrap_or(Verdict::Ready),
+        _ => leaving(pods).filter(|_| demand == Demand::Every).unwrap_or(Verdict::Ready),
     }
 }
 
-fn nobody(pods: &Sorted) -> Verdict {
-    leaving(pods).unwrap_or_else(|| Verdict::waiting(Code::NoPods, "no pod is behind the Service"))
-}
-
-fn leaving(pods: &Sorted) -> Option<Verdict> {
-    let name = &pods.first(State::Leaving)?.metadata.name;
+fn leaving(pods: &Members) -> Option<Verdict> {
+    let name = pods.first(State::Leaving)?.name();
     let text = format!("pod {name} behind the Service is being deleted and will be replaced after that");
     Some(Verdict::waiting(Code::BeingReplaced, text))
 }
 
-/// A missing `ready` means ready: <https://kubernetes.io/docs/reference/kubernetes-api/discovery/endpoint-slice-v1/>.
-fn endpoints(slices: &[EndpointSlice]) -> Verdict {
-    let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter().flatten());
-    let ready = endpoints.clone().filter(|endpoint| endpoint.conditions.ready.unwrap_or(true)).count();
-    match (ready, endpoints.count()) {
+fn endpoints<'a>(slices: impl Iterator<Item = &'a Slice>) -> Verdict {
+    let (ready, total) = slices.fold((0, 0), |(ready, total), slice| (ready + slice.ready, total + slice.total));
+    match (ready, total) {
         (0, 0) => Verdict::waiting(Code::NoEndpoints, "the Service has no selector and no endpoint"),
         (0, total) => {
             let text = format!("0 of {} of the Service ready", count(total, "endpoint"));

@@ -1,20 +1,20 @@
 //! What a person or a program sees while it waits: lines with what they are about, in groundnuty's `[time] text` look or
 //! as JSON.
 //!
-//! Pure: standings and changes in, lines out. Where they are written, and when, is not known here.
+//! Pure: statuses and changes in, lines out. Where they are written, and when, is not known here.
 
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::api::failure::harmless;
-use crate::api::watch::{NoWatch, Way};
+use crate::api::watch::{Method, NoWatch};
 use crate::diagnose::explain::Explanation;
 use crate::follow::Step;
 use crate::outcome::{self, Outcome};
-use crate::status::Standing;
+use crate::status::Status;
 use crate::target::Target;
 use crate::target::verdict::{Quorum, Verdict};
+use crate::text::harmless;
 
 /// One thing that is said.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Style {
         }
         let time = humantime::format_rfc3339_seconds(now);
         let about = line.target.as_ref().map(|target| format!("{target}: ")).unwrap_or_default();
-        let text = harmless(&line.text);
+        let text = line.text.clone();
         let state = colored(line.state, line.state, self.color);
         let text = match line.topic {
             Topic::Change if text.is_empty() => state,
@@ -141,18 +141,18 @@ impl Line {
         self.is_end && self.exit_code != Some(0)
     }
 
-    fn of_wait(topic: Topic, state: &'static str, text: String) -> Self {
-        Self { topic, target: None, state, reason: None, text, exit_code: None, is_end: false }
+    fn of_wait(topic: Topic, state: &'static str, text: &str) -> Self {
+        Self { topic, target: None, state, reason: None, text: harmless(text), exit_code: None, is_end: false }
     }
 
-    fn of(topic: Topic, target: &Target, verdict: Option<&Verdict>, text: impl Into<String>) -> Self {
-        let reason = verdict.and_then(Verdict::reason).map(|reason| reason.code.to_string());
+    fn of(topic: Topic, target: &Target, verdict: Option<&Verdict>, text: impl AsRef<str>) -> Self {
+        let reason = verdict.and_then(Verdict::reason).map(|reason| harmless(&reason.code.to_string()));
         Self {
             topic,
             target: Some(target.clone()),
             state: state(verdict),
             reason,
-            text: text.into(),
+            text: harmless(text.as_ref()),
             exit_code: None,
             is_end: false,
         }
@@ -192,7 +192,7 @@ pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) ->
         Some(Duration::ZERO) => ", looking once".to_owned(),
         Some(limit) => format!(", at most {}", humantime::format_duration(limit)),
     };
-    Line::of_wait(Topic::Start, "waiting", format!("waiting for {}{limit}", names.join(joint)))
+    Line::of_wait(Topic::Start, "waiting", &format!("waiting for {}{limit}", names.join(joint)))
 }
 
 /// `job/migrate in namespace shop`
@@ -203,69 +203,90 @@ fn placed(target: &Target) -> String {
     }
 }
 
-/// A change of one target, if it is worth a line.
-pub fn change(standing: &Standing, step: &Step) -> Option<Line> {
-    let target = &standing.target;
-    let remark = |text: String| Line::of(Topic::Remark, target, standing.verdict.as_ref(), text);
+/// A change of one target, if it is worth a line. Outages are told by their beginning, their length and their end, not
+/// attempt by attempt.
+pub fn change(status: &Status, step: &Step) -> Option<Line> {
+    let target = &status.target;
+    let remark = |text: &str| Line::of(Topic::Remark, target, status.verdict.as_ref(), text);
     match step {
-        Step::Verdict(verdict) => {
-            let text = verdict.reason().map_or("", |reason| &reason.text);
-            Some(Line::of(Topic::Change, target, Some(verdict), text))
-        }
-        Step::Way(way, resource) => Some(remark(way_text(way, resource.plural))),
-        Step::Remark(text) => Some(remark(text.clone())),
-        // Outages are told by their beginning, their length and their end, not attempt by attempt.
+        Step::Verdict(verdict) => Some(changed(target, verdict)),
+        Step::Method(method, plural) => Some(remark(&method_text(method, plural))),
+        Step::Remark(text) => Some(remark(text)),
         _ => None,
     }
 }
 
-fn way_text(way: &Way, plural: &str) -> String {
-    match way {
-        Way::Watch => format!("watching {plural} now, changes are seen at once"),
-        Way::List(NoWatch::Broken(failure)) => {
+/// How a target stands now.
+pub fn present(status: &Status) -> Option<Line> {
+    status.verdict.as_ref().map(|verdict| changed(&status.target, verdict))
+}
+
+fn changed(target: &Target, verdict: &Verdict) -> Line {
+    let text = verdict.reason().map_or("", |reason| &reason.text);
+    Line::of(Topic::Change, target, Some(verdict), text)
+}
+
+fn method_text(method: &Method, plural: &str) -> String {
+    match method {
+        Method::Watch => format!("watching {plural} now, changes are seen at once"),
+        Method::List(NoWatch::Broken(failure)) => {
             format!("polling by list: {plural} can be listed, but not watched ({failure})")
         }
-        Way::List(_) => {
+        Method::List(_) => {
             format!("polling by list: not permitted to watch {plural}; with `watch` changes are seen at once")
         }
-        Way::Get(NoWatch::TooOld) => {
-            format!(
-                "polling by get: these {plural} are too old to be watched without `list`, with it changes are seen at once"
-            )
+        Method::Get(NoWatch::TooOld) => {
+            let why = "are too old to be watched without `list`, with it changes are seen at once";
+            format!("polling by get: these {plural} {why}")
         }
-        Way::Get(_) => {
+        Method::Get(_) => {
             format!("polling by get: not permitted to list {plural}; with `list` and `watch` changes are seen at once")
         }
     }
 }
 
 /// What has come to be known of the reason.
-pub fn explanation(standing: &Standing, text: &str) -> Line {
-    Line::of(Topic::Explanation, &standing.target, standing.verdict.as_ref(), text)
+pub fn explanation(status: &Status, text: &str) -> Line {
+    Line::of(Topic::Explanation, &status.target, status.verdict.as_ref(), text)
 }
 
 /// Something about the whole wait that changes nothing.
-pub fn remark(text: impl Into<String>) -> Line {
-    Line::of_wait(Topic::Remark, "waiting", text.into())
+pub fn remark(text: impl AsRef<str>) -> Line {
+    Line::of_wait(Topic::Remark, "waiting", text.as_ref())
 }
 
-/// That a target is still not ready, every 30 s; nothing where its outage is told.
-pub fn heartbeat(standing: &Standing) -> Option<Line> {
-    let silent = standing.trouble.is_some() || standing.verdict == Some(Verdict::Ready);
-    (!silent).then(|| Line::of(Topic::Heartbeat, &standing.target, standing.verdict.as_ref(), blockage(standing)))
+/// That it still waits, and for what; one line however many targets there are. Nothing where their outage is told.
+pub fn heartbeat(statuses: &[Status]) -> Option<Line> {
+    let mut waiting = statuses.iter().filter(|status| status.outage.is_none() && !status.is_ready());
+    let first = waiting.next()?;
+    let others = waiting.count();
+    if statuses.len() == 1 {
+        return Some(Line::of(Topic::Heartbeat, &first.target, first.verdict.as_ref(), blockage(first)));
+    }
+    let ready = statuses.iter().filter(|status| status.is_ready()).count();
+    let more = if others > 0 { format!("; and {others} more") } else { String::new() };
+    let text = format!("{ready} of {} ready; waiting for {}: {}{more}", statuses.len(), first.target, blockage(first));
+    Some(Line::of_wait(Topic::Heartbeat, "waiting", &text))
+}
+
+/// Why the whole wait goes on.
+pub fn whole_blockage(statuses: &[Status]) -> Option<String> {
+    let open = statuses.iter().filter(|status| !status.is_ready());
+    let texts: Vec<String> = open.map(|it| format!("{}: {}", it.target, blockage(it))).collect();
+    (!texts.is_empty()).then(|| harmless(&format!("waiting for {}", texts.join("; "))))
 }
 
 /// The reason and what is behind it, in one sentence.
-pub fn blockage(standing: &Standing) -> String {
-    joined([verdict_text(standing), standing.explanation.headline.clone(), trouble_text(standing)])
+pub fn blockage(status: &Status) -> String {
+    joined([verdict_text(status), status.explanation.headline.clone(), outage_text(status)])
 }
 
-fn verdict_text(standing: &Standing) -> Option<String> {
-    standing.verdict.as_ref().and_then(Verdict::reason).map(|reason| reason.text.clone())
+fn verdict_text(status: &Status) -> Option<String> {
+    status.verdict.as_ref().and_then(Verdict::reason).map(|reason| reason.text.clone())
 }
 
-fn trouble_text(standing: &Standing) -> Option<String> {
-    standing.trouble.as_ref().map(|trouble| trouble.failure.text.clone())
+fn outage_text(status: &Status) -> Option<String> {
+    status.outage.as_ref().map(|outage| outage.failure.text.clone())
 }
 
 fn joined(texts: impl IntoIterator<Item = Option<String>>) -> String {
@@ -274,16 +295,16 @@ fn joined(texts: impl IntoIterator<Item = Option<String>>) -> String {
 }
 
 /// An outage of one target's requests: when it begins, and every 30 s.
-pub fn outage(standing: &Standing, text: &str, lasted: Duration) -> Line {
+pub fn outage(status: &Status, text: &str, lasted: Duration) -> Line {
     let lasts = if lasted < Duration::from_secs(1) { String::new() } else { format!("for {} now, ", seconds(lasted)) };
     let text = format!("{text}; {lasts}trying again");
-    Line::of(Topic::Outage, &standing.target, standing.verdict.as_ref(), text)
+    Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
 /// The end of an outage.
-pub fn recovery(standing: &Standing, lasted: Duration) -> Line {
+pub fn recovery(status: &Status, lasted: Duration) -> Line {
     let text = format!("the API server answers again, after {}", seconds(lasted));
-    Line::of(Topic::Outage, &standing.target, standing.verdict.as_ref(), text)
+    Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
 /// `8s`, `2m 5s`: whole seconds, at least one.
@@ -292,54 +313,54 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// The report on a bad end: of each target in question what is known of the reason, and the end of a log.
-pub fn report(outcome: &Outcome, standings: &[Standing]) -> Vec<Line> {
-    let lines = in_question(outcome, standings).into_iter().flat_map(of_failure);
+pub fn report(outcome: &Outcome, statuses: &[Status]) -> Vec<Line> {
+    let lines = in_question(outcome, statuses).into_iter().flat_map(of_failure);
     lines.map(|line| Line { is_end: true, ..line }).collect()
 }
 
 /// What is known of the reason of one target, and the end of a log.
-pub fn of_failure(standing: &Standing) -> Vec<Line> {
-    let line = |topic, text: &str| Line::of(topic, &standing.target, standing.verdict.as_ref(), text);
-    let Explanation { log, .. } = &standing.explanation;
-    let lines = standing.explanation.lines().map(|text| line(Topic::Report, text));
+pub fn of_failure(status: &Status) -> Vec<Line> {
+    let line = |topic, text: &str| Line::of(topic, &status.target, status.verdict.as_ref(), text);
+    let Explanation { log, .. } = &status.explanation;
+    let lines = status.explanation.lines().map(|text| line(Topic::Report, text));
     lines.chain(log.iter().map(|text| line(Topic::Log, text))).collect()
 }
 
 /// The targets that have brought this end about.
-fn in_question<'a>(outcome: &Outcome, standings: &'a [Standing]) -> Vec<&'a Standing> {
-    let blamed = |standing: &&Standing| match outcome {
-        Outcome::Failed => matches!(standing.verdict, Some(Verdict::Failed(_))),
-        Outcome::Deadline => standing.verdict != Some(Verdict::Ready),
+fn in_question<'a>(outcome: &Outcome, statuses: &'a [Status]) -> Vec<&'a Status> {
+    let blamed = |status: &&Status| match outcome {
+        Outcome::Failed => status.is_failed(),
+        Outcome::Deadline => !status.is_ready(),
         _ => false,
     };
-    standings.iter().filter(blamed).collect()
+    statuses.iter().filter(blamed).collect()
 }
 
-/// The essence of the report for the pod's own status: the closing line, every reason, the details, the log.
-pub fn essence(outcome: &Outcome, standings: &[Standing], closing: &Line) -> (Vec<String>, Vec<String>) {
-    let blamed = in_question(outcome, standings);
-    let about = |standing: &Standing, text: &str| format!("{}: {}", standing.target, harmless(text));
-    let mut lines = vec![harmless(&closing.text)];
+/// The report as the pod's own status has room for it: the closing line, every reason, the details; and the log.
+pub fn message(outcome: &Outcome, statuses: &[Status], closing: &Line) -> (Vec<String>, Vec<String>) {
+    let blamed = in_question(outcome, statuses);
+    let about = |status: &Status, text: &str| harmless(&format!("{}: {text}", status.target));
+    let mut lines = vec![closing.text.clone()];
     let headlines = blamed.iter().filter_map(|it| Some(about(it, it.explanation.headline.as_deref()?)));
     lines.extend(headlines);
-    for standing in &blamed {
-        let Explanation { details, hints, .. } = &standing.explanation;
-        lines.extend(details.iter().chain(hints).map(|text| about(standing, text)));
+    for status in &blamed {
+        let Explanation { details, hints, .. } = &status.explanation;
+        lines.extend(details.iter().chain(hints).map(|text| about(status, text)));
     }
-    let logs = blamed.iter().flat_map(|standing| standing.explanation.log.iter().cloned());
+    let logs = blamed.iter().flat_map(|status| status.explanation.log.iter().map(|line| harmless(line)));
     (lines, logs.collect())
 }
 
-/// The YAML of a Role for a wait that was denied.
-pub fn remedy(role: &str) -> Line {
-    Line { is_end: true, ..Line::of_wait(Topic::Remedy, "denied", role.to_owned()) }
+/// The YAML of a Role for a wait that was denied. It is our own text: its lines stay lines.
+pub fn role(yaml: &str) -> Line {
+    Line { is_end: true, text: yaml.to_owned(), ..Line::of_wait(Topic::Remedy, "denied", "") }
 }
 
 /// The last line: how it ended, how long that took, and what every target was waiting for if it did not end well.
-pub fn closing(outcome: &Outcome, standings: &[Standing], lasted: Duration) -> Line {
+pub fn closing(outcome: &Outcome, statuses: &[Status], lasted: Duration) -> Line {
     let after = format!("after {}", humantime::format_duration(rounded(lasted)));
     // What is behind a reason has lines of its own in a report.
-    let bare = unmet(standings, |standing| joined([verdict_text(standing), trouble_text(standing)]));
+    let bare = unmet(statuses, |status| joined([verdict_text(status), outage_text(status)]));
     let (state, text) = match outcome {
         Outcome::Ready => ("ready", format!("done {after}")),
         Outcome::Failed => ("failed", format!("failed {after}{bare}")),
@@ -347,19 +368,19 @@ pub fn closing(outcome: &Outcome, standings: &[Standing], lasted: Duration) -> L
         Outcome::Invalid(text) => ("invalid", format!("error: {text}")),
         Outcome::Deadline => ("deadline", format!("deadline passed {after}{bare}")),
         Outcome::NotYet => ("deadline", format!("not ready, looked once {after}{bare}")),
-        Outcome::Interrupted => ("interrupted", format!("interrupted (SIGINT) {after}{}", unmet(standings, blockage))),
-        Outcome::Terminated => ("terminated", format!("terminated (SIGTERM) {after}{}", unmet(standings, blockage))),
+        Outcome::Interrupted => ("interrupted", format!("interrupted (SIGINT) {after}{}", unmet(statuses, blockage))),
+        Outcome::Terminated => ("terminated", format!("terminated (SIGTERM) {after}{}", unmet(statuses, blockage))),
     };
-    end(outcome.code(), state, text)
+    end(outcome.code(), state, &text)
 }
 
 /// The last line of a wait that never began: a usage error, or a configuration that a person has to mend.
 pub fn refusal(code: i32, text: &str) -> Line {
     let state = if code == outcome::USAGE { "invalid" } else { "configuration" };
-    end(code, state, text.replace('\n', "; "))
+    end(code, state, &text.replace('\n', "; "))
 }
 
-fn end(code: i32, state: &'static str, text: String) -> Line {
+fn end(code: i32, state: &'static str, text: &str) -> Line {
     Line { exit_code: Some(code), is_end: true, ..Line::of_wait(Topic::End, state, text) }
 }
 
@@ -370,9 +391,9 @@ fn rounded(duration: Duration) -> Duration {
     Duration::from_millis(milliseconds / unit * unit)
 }
 
-fn unmet(standings: &[Standing], why: impl Fn(&Standing) -> String) -> String {
-    let unmet = standings.iter().filter(|standing| standing.verdict != Some(Verdict::Ready));
-    let texts: Vec<String> = unmet.map(|standing| format!("{}: {}", standing.target, why(standing))).collect();
+fn unmet(statuses: &[Status], why: impl Fn(&Status) -> String) -> String {
+    let unmet = statuses.iter().filter(|status| !status.is_ready());
+    let texts: Vec<String> = unmet.map(|status| format!("{}: {}", status.target, why(status))).collect();
     if texts.is_empty() { String::new() } else { format!(": {}", texts.join("; ")) }
 }
 
@@ -388,11 +409,10 @@ pub struct Row {
 }
 
 /// The live view: one row for each target.
-pub fn rows(standings: &[Standing]) -> Vec<Row> {
-    let row = |standing: &Standing| {
-        let ready = standing.verdict == Some(Verdict::Ready);
-        let text = if ready { String::new() } else { harmless(&blockage(standing)) };
-        Row { state: state(standing.verdict.as_ref()), target: standing.target.to_string(), text }
+pub fn rows(statuses: &[Status]) -> Vec<Row> {
+    let row = |status: &Status| {
+        let text = if status.is_ready() { String::new() } else { harmless(&blockage(status)) };
+        Row { state: state(status.verdict.as_ref()), target: status.target.to_string(), text }
     };
-    standings.iter().map(row).collect()
+    statuses.iter().map(row).collect()
 }

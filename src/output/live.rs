@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::lines::{Row, colored};
+use super::lines::{Row, colored};
 
 /// Draws; erases what it has drawn when it is dropped.
 pub struct Live {

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::output::lines::{Line, Row, Style};
+use crate::text::harmless;
+
+use self::lines::{Line, Row, Style};
 use crate::output::live::Live;
 
 /// A write that takes so long will not end: nobody reads the pipe.
@@ -76,7 +78,7 @@ impl Output {
     pub fn say(&self, line: &Line) {
         if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
             if line.is_bad_end() && !self.style.json {
-                self.error(&format!("{text}\n"));
+                self.send(Text::Err(format!("{text}\n").into_bytes()));
             } else {
                 self.line(&text);
             }
@@ -85,17 +87,22 @@ impl Output {
 
     /// How the targets stand, for the live view.
     pub fn rows(&self, rows: Vec<Row>) {
-        let _ = self.queue.try_send(Text::Rows(rows, self.style.color));
+        self.send(Text::Rows(rows, self.style.color));
     }
 
     /// Text on stdout in no style: help, completions.
     pub fn line(&self, line: &str) {
-        let _ = self.queue.try_send(Text::Out(format!("{line}\n").into_bytes()));
+        self.send(Text::Out(format!("{line}\n").into_bytes()));
     }
 
-    /// Text on stderr, as it is.
+    /// Why there is no wait, and a hint, each on a line of stderr.
     pub fn error(&self, text: &str) {
-        let _ = self.queue.try_send(Text::Err(text.as_bytes().to_vec()));
+        let lines: String = text.lines().map(|line| harmless(line) + "\n").collect();
+        self.send(Text::Err(lines.into_bytes()));
+    }
+
+    fn send(&self, text: Text) {
+        let _ = self.queue.try_send(text);
     }
 
     /// Waits until all that was said is written, but not for long.
@@ -169,7 +176,9 @@ impl Write for LogLine {
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        let _ = self.output.queue.try_send(Text::Err(std::mem::take(&mut self.bytes)));
+        // Failures are quoted in it.
+        let line = harmless(String::from_utf8_lossy(&self.bytes).trim_end_matches('\n')) + "\n";
+        self.output.send(Text::Err(line.into_bytes()));
     }
 }
 

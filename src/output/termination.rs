@@ -6,6 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use crate::identity;
+use crate::text::within;
 
 /// What the kubelet reads of one container's message, in bytes; of a longer file it reads the end:
 /// `MaxContainerTerminationMessageLength` in kubernetes' `pkg/kubelet/container/runtime.go`.
@@ -38,22 +39,9 @@ fn message(marks: &[String], lines: &[String], log: &[String]) -> String {
     format!("{head}{}", tail.collect::<String>())
 }
 
-/// As much of the text as fits into so many bytes.
-pub fn within(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn message_is_cut_between_characters() {
-        let text = "ä".repeat(LIMIT);
-        assert_eq!(within(&text, LIMIT).len(), LIMIT);
-        assert_eq!(within(&format!("a{text}"), LIMIT).len(), LIMIT - 1);
-        assert_eq!(within("short", LIMIT), "short");
-    }
 
     #[test]
     fn message_has_marks_then_lines_then_the_last_of_the_log_that_fits() {

@@ -1,14 +1,14 @@
 //! The mark that a success leaves, and how it is read back: later pods of the same revision take it as proof once the
 //! Job itself is gone (`proof`).
 //!
-//! A line a target, `k8s-wait-for/1 ready job/shop/migrate uid=…`; where that is too much, one line for all of them. Only
-//! the plain completion of a Job leaves or seeks a mark: every other state may change again.
+//! A line a target, `k8s-wait-for/1 ready job/shop/migrate uid=…`; where that is too much, one line for all of them.
+//! Which targets leave one is their kind's to say.
 
 use std::fmt::Write as _;
 
 use ring::digest::{SHA256, digest};
 
-use crate::target::{Mode, Target};
+use super::Target;
 
 /// What marks may take of a container's message, in bytes. The kubelet cuts what the containers of a pod say to 12 KiB in
 /// all, divided among them (`normalizeStatus` in kubernetes' `pkg/kubelet/status/status_manager.go`).
@@ -17,14 +17,9 @@ const VERSION: &str = "k8s-wait-for/1";
 /// How many uids of a selector's Jobs are named; more say no more.
 const UIDS: usize = 8;
 
-/// Whether the success of this target is worth a mark.
-pub fn is_left_by(target: &Target) -> bool {
-    target.mode == Mode::Job
-}
-
-/// The marks of a wait's targets, each with the uids of its Jobs.
+/// The marks of targets that leave one, each with the uids of its Jobs.
 pub fn lines<'a>(ready: impl IntoIterator<Item = (&'a Target, &'a [String])>) -> Vec<String> {
-    let ready: Vec<_> = ready.into_iter().filter(|(target, _)| is_left_by(target)).collect();
+    let ready: Vec<_> = ready.into_iter().collect();
     let line = |(target, uids): &(&Target, &[String])| {
         let uids: Vec<&str> = uids.iter().take(UIDS).map(String::as_str).collect();
         format!("{} uid={}", bare(target), uids.join(","))
@@ -44,10 +39,9 @@ pub struct Sought {
 }
 
 impl Sought {
-    /// The mark of one of a wait's targets, which are all there are in it.
+    /// The mark of one of a wait's targets; `targets` are all of them that leave one.
     pub fn new<'a>(target: &Target, targets: impl IntoIterator<Item = &'a Target>) -> Self {
-        let all = of_all(targets.into_iter().filter(|target| is_left_by(target)));
-        Self { line: format!("{} uid=", bare(target)), all }
+        Self { line: format!("{} uid=", bare(target)), all: of_all(targets) }
     }
 
     /// The uids that the mark in a message names, none where it is one for the whole wait; `None` without a mark. A line
@@ -63,7 +57,7 @@ impl Sought {
 
 fn bare(target: &Target) -> String {
     let namespace = target.namespace().unwrap_or("*");
-    format!("{VERSION} ready {}/{namespace}/{}", target.mode, target.selection)
+    format!("{VERSION} ready {}/{namespace}/{}", target.mode(), target.selection)
 }
 
 /// SHA-256 over the sorted lines, the first 16 bytes of it.
@@ -81,11 +75,12 @@ fn of_all<'a>(targets: impl IntoIterator<Item = &'a Target>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Scope, Selection};
+    use crate::target::{Demand, Kind, Resource, Scope, Selection};
 
     fn job(namespace: &str, name: &str) -> Target {
+        let kind = Kind { name: "job".into(), resource: Resource::namespaced("batch", "v1", "jobs") };
         let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
-        Target { mode: Mode::Job, scope: Scope::Namespace(namespace.to_owned()), selection }
+        Target { kind, demand: Demand::Every, scope: Scope::Namespace(namespace.to_owned()), selection }
     }
 
     fn message(lines: &[String]) -> String {
@@ -114,14 +109,6 @@ mod tests {
     }
 
     #[test]
-    fn only_the_completion_of_jobs_leaves_a_mark() {
-        let of = |mode| Target { mode, ..job("shop", "db") };
-        let others = [Mode::JobOrFailed, Mode::Pod, Mode::AnyPod, Mode::PodOrFailed, Mode::Service, Mode::AnyService];
-        let others = others.map(of);
-        assert!(lines(others.iter().map(|target| (target, &[][..]))).is_empty());
-    }
-
-    #[test]
     fn many_targets_share_one_mark_that_proves_each_of_an_identical_list() {
         let targets: Vec<Target> = (0..40).map(|number| job("shop", &format!("migrate-{number}"))).collect();
         let uids = ["9e374d28-ab8b-4e9c-b244-024b8ec7e2ca".to_owned()];
@@ -129,9 +116,8 @@ mod tests {
         let [line] = lines.as_slice() else { panic!("one line for all: {lines:?}") };
         assert!(line.starts_with("k8s-wait-for/1 all=") && line.len() == "k8s-wait-for/1 all=".len() + 32, "{line}");
         let message = message(&lines);
-        let pod = Target { mode: Mode::Pod, ..job("shop", "db-0") };
         for target in &targets {
-            let sought = Sought::new(target, targets.iter().rev().chain([&pod]));
+            let sought = Sought::new(target, targets.iter().rev());
             assert_eq!(sought.uids_in(&message), Some(Vec::new()), "{target}");
         }
         assert_eq!(Sought::new(&targets[0], &targets[1..]).uids_in(&message), None, "of another list");

@@ -1,74 +1,77 @@
-//! What is waited for: a mode, the objects it speaks of, and where they live.
+//! The nouns of a wait: what is waited for, what that means, and the answer. They know nobody.
 //!
-//! A target has one text form, `[NAMESPACE:]MODE/NAME-or-SELECTOR`; parsing it belongs to `compat`, which also knows
-//! groundnuty's shapes. Nothing here knows of a cluster.
+//! A target has one text form, `[NAMESPACE:]MODE/NAME-or-SELECTOR`, where the mode is the kind with what is demanded of
+//! it; reading it belongs to `cli`, which also knows groundnuty's shapes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use self::selector::Selector;
 
 pub mod mark;
+pub mod names;
+pub mod rules;
 pub mod selector;
 pub mod verdict;
 
-use std::fmt;
-
-use crate::target::selector::Selector;
-
-/// The kind of object that a mode speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// `batch/v1` Job
-    Job,
-    /// `v1` Pod
-    Pod,
-    /// `v1` Service
-    Service,
+/// A kind of object. Owned, because not every kind is known when this program is built.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind {
+    /// as it is typed and said: `job`
+    pub name: Cow<'static, str>,
+    pub resource: Resource,
 }
 
-/// What has to be true of the objects. Groundnuty's `-wr` ("with retries") means that one is enough, `-we` ("with
-/// errors") that a failure counts as an end too. `job-wr` is `job`: a retried Job that completes is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Mode {
-    /// `job`, `job-wr`: every Job is complete
-    Job,
-    /// `job-we`: every Job is complete or failed
-    JobOrFailed,
-    /// `pod`: every pod is ready
-    Pod,
-    /// `pod-wr`: one pod is ready
-    AnyPod,
-    /// `pod-we`: every pod is ready or failed
-    PodOrFailed,
-    /// `service`: every pod behind the Service is ready
-    Service,
-    /// `service-wr`: one pod behind the Service is ready
-    AnyService,
+/// Where the API serves a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resource {
+    /// empty for the core group
+    pub group: Cow<'static, str>,
+    pub version: Cow<'static, str>,
+    /// lower case, as in URLs and Roles
+    pub plural: Cow<'static, str>,
+    pub namespaced: bool,
 }
 
-/// Every way to write a mode, in the order in which help and errors name them.
-pub const MODES: [(&str, Mode); 8] = [
-    ("job", Mode::Job),
-    ("job-wr", Mode::Job),
-    ("job-we", Mode::JobOrFailed),
-    ("pod", Mode::Pod),
-    ("pod-wr", Mode::AnyPod),
-    ("pod-we", Mode::PodOrFailed),
-    ("service", Mode::Service),
-    ("service-wr", Mode::AnyService),
-];
-
-impl Mode {
-    /// The kind of object that this mode judges.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Job | Self::JobOrFailed => Kind::Job,
-            Self::Pod | Self::AnyPod | Self::PodOrFailed => Kind::Pod,
-            Self::Service | Self::AnyService => Kind::Service,
+impl Resource {
+    /// One that is known when this program is built.
+    pub const fn namespaced(group: &'static str, version: &'static str, plural: &'static str) -> Self {
+        Self {
+            group: Cow::Borrowed(group),
+            version: Cow::Borrowed(version),
+            plural: Cow::Borrowed(plural),
+            namespaced: true,
         }
+    }
+
+    /// The URL path of the collection; `None` is all namespaces.
+    pub fn path(&self, namespace: Option<&str>) -> String {
+        let root = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };
+        let namespace = namespace.filter(|_| self.namespaced);
+        let within = namespace.map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
+        format!("{root}/{}/{within}{}", self.version, self.plural)
     }
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = MODES.iter().find(|(_, mode)| mode == self).map(|(text, _)| *text);
-        f.write_str(text.expect("MODES names every mode"))
+/// What has to be true of the objects. How it is typed is each kind's own: `job-wr` is a plain `job`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Demand {
+    /// each of them is ready, or whatever its kind calls that
+    Every,
+    /// one of them is (`-wr`)
+    Any,
+    /// each of them is, or has failed: a failure is an end, too (`-we`)
+    EveryOrFailed,
+}
+
+impl Demand {
+    /// What it appends to the name of a kind.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Every => "",
+            Self::Any => "-wr",
+            Self::EveryOrFailed => "-we",
+        }
     }
 }
 
@@ -86,22 +89,19 @@ pub enum Scope {
 /// Which objects of the kind: all that meet every part that is given; with no part at all, every object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Selection {
-    /// `metadata.name`, exact
+    /// exact
     pub name: Option<String>,
-    /// label selector
     pub labels: Option<Selector>,
-    /// field selector, passed to the API as it is
+    /// a field selector, which only the API server can read
     pub fields: Option<String>,
 }
 
 /// One thing to wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// what has to be true
-    pub mode: Mode,
-    /// where
+    pub kind: Kind,
+    pub demand: Demand,
     pub scope: Scope,
-    /// of which objects
     pub selection: Selection,
 }
 
@@ -122,6 +122,28 @@ impl Target {
             Scope::Default | Scope::All => None,
         }
     }
+
+    /// Whether it speaks of one object. What a selector matches may come at any time.
+    pub fn is_named(&self) -> bool {
+        self.selection.name.is_some()
+    }
+
+    /// `job`, `pod-we`
+    pub fn mode(&self) -> String {
+        format!("{}{}", self.kind.name, self.demand.suffix())
+    }
+}
+
+/// Each target once: `job/a shop:job/a` is one for whoever is in the namespace shop.
+pub fn resolved(targets: &[Target], namespace: &str) -> Vec<Target> {
+    let mut resolved: Vec<Target> = Vec::new();
+    for target in targets {
+        let target = target.clone().resolve(namespace);
+        if !resolved.contains(&target) {
+            resolved.push(target);
+        }
+    }
+    resolved
 }
 
 /// The name, the selector (`app=db`, `-lapp`) or `*` for every object; a name with labels beside it is
@@ -149,7 +171,7 @@ impl fmt::Display for Selection {
 /// `job/migrate`, `pod/app=db`. The namespace is left to whoever prints more than one.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.mode, self.selection)
+        write!(f, "{}/{}", self.mode(), self.selection)
     }
 }
 
@@ -165,5 +187,14 @@ mod tests {
         };
         let forms = ["app=db", "app", "!app", "app in (a,b)", "app,tier"];
         assert_eq!(forms.map(shown), ["app=db", "-lapp", "!app", "app in (a,b)", "-lapp,tier"]);
+    }
+
+    #[test]
+    fn kind_of_the_cluster_has_no_namespace_in_its_path() {
+        let pods = Resource::namespaced("", "v1", "pods");
+        assert_eq!(pods.path(Some("shop")), "/api/v1/namespaces/shop/pods");
+        assert_eq!(pods.path(None), "/api/v1/pods");
+        let crds = Resource { namespaced: false, ..Resource::namespaced("apiextensions.k8s.io", "v1", "crds") };
+        assert_eq!(crds.path(Some("shop")), "/apis/apiextensions.k8s.io/v1/crds");
     }
 }

@@ -1,13 +1,14 @@
-//! Label selectors as the API server parses them, and what it accepts as a name.
+//! Label selectors as the API server parses them.
 //!
-//! The grammar and the rules are those of `k8s.io/apimachinery` 0.36 (`pkg/labels/selector.go`,
-//! `pkg/api/validate/content`), so that nothing which passes here is refused by a request. One difference: a selector
-//! without a requirement selects everything for the API and is an error here, because it is a variable that was left
-//! empty. Knows nothing of targets and of the command line.
+//! The grammar is that of `k8s.io/apimachinery` 0.36 (`pkg/labels/selector.go`), so that nothing which passes here is
+//! refused by a request. One difference: a selector without a requirement selects everything for the API and is an error
+//! here, because it is a variable that was left empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+
+use super::names::{label_key, label_name};
 
 /// Requirements on the labels of an object; all of them have to be met.
 ///
@@ -244,62 +245,6 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// A qualified name: a name, or a DNS subdomain and a name with `/` between.
-fn label_key(key: &str) -> Result<(), String> {
-    match key.split_once('/') {
-        None => label_name(key),
-        Some((prefix, name)) => {
-            dns_subdomain(prefix).map_err(|reason| format!("has a prefix that {reason}"))?;
-            label_name(name).map_err(|reason| format!("has a name that {reason}"))
-        }
-    }
-}
-
-fn label_name(text: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    within(text, 63, allowed, "letters, digits, `-`, `_` and `.`")
-}
-
-/// Whether the API takes it as the name of a namespace or a Service.
-///
-/// Since Kubernetes 1.36 (`RelaxedServiceNameValidation`) a Service may begin with a digit, as a namespace always
-/// could; an older server answers such a name with "not found", which is true.
-///
-/// # Errors
-/// The reason, as a clause that can follow the name.
-pub fn dns_label(text: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    within(text, 63, allowed, "lower case letters, digits and `-`")
-}
-
-/// Whether the API takes it as the name of a Job or a pod. Only the whole has a limit here, not the parts.
-///
-/// # Errors
-/// The reason, as a clause that can follow the name.
-pub fn dns_subdomain(text: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
-    within(text, 253, allowed, "lower case letters, digits, `-` and `.`")?;
-    text.split('.').try_for_each(|part| ends_well(part, "must begin and end with a letter or digit around each dot"))
-}
-
-fn within(text: &str, limit: usize, allowed: impl Fn(char) -> bool, alphabet: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    if let Some(stranger) = text.chars().find(|c| !allowed(*c)) {
-        return Err(format!("may hold {alphabet}, not `{stranger}`"));
-    }
-    if text.len() > limit {
-        return Err(format!("has {} characters, {limit} are allowed", text.len()));
-    }
-    ends_well(text, "must begin and end with a letter or digit")
-}
-
-fn ends_well(text: &str, otherwise: &str) -> Result<(), String> {
-    let good = |c: char| c.is_ascii_alphanumeric();
-    if text.starts_with(good) && text.ends_with(good) { Ok(()) } else { Err(otherwise.to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -431,23 +376,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn names_are_those_of_the_api() {
-        for good in ["a", "0", "db-0", "x-migration-3.9.1", "a.b"] {
-            assert_eq!(dns_subdomain(good), Ok(()), "{good}");
-        }
-        for bad in ["", "-a", "a-", "A", "a_b", "a..b", "a.-b", ".a", "a.", "ä"] {
-            assert!(dns_subdomain(bad).is_err(), "{bad}");
-        }
-        for good in ["a", "0", "2048", "db-0"] {
-            assert_eq!(dns_label(good), Ok(()), "{good}");
-        }
-        for bad in ["", "a.b", "a-", "-a", "A"] {
-            assert!(dns_label(bad).is_err(), "{bad}");
-        }
-        assert!(dns_label(&"a".repeat(63)).is_ok() && dns_label(&"a".repeat(64)).is_err());
-        assert!(dns_subdomain(&"a".repeat(253)).is_ok() && dns_subdomain(&"a".repeat(254)).is_err());
     }
 }

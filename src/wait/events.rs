@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::api::client::Client;
 use crate::api::failure::{Class, Failure};
 use crate::identity::Identity;
-use crate::kinds::resource::EVENTS;
-use crate::output::termination::within;
+use crate::kinds::EVENTS;
+use crate::text::within;
 
 /// How often it is renewed at most.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -29,7 +29,7 @@ const LIMIT: usize = 1024;
 /// Keeps the Event up to date.
 pub struct Poster {
     client: Client,
-    pod: Pod,
+    about: Involved,
     /// what is to be said next
     text: Option<String>,
     due: Instant,
@@ -39,7 +39,7 @@ pub struct Poster {
 }
 
 /// The Event's subject.
-struct Pod {
+struct Involved {
     namespace: String,
     name: String,
     uid: Option<String>,
@@ -55,9 +55,9 @@ impl Poster {
                         (POD_NAME and POD_NAMESPACE would)"
                 .to_owned());
         };
-        let pod = Pod { namespace, name, uid: identity.pod_uid.clone(), container: identity.container.clone() };
+        let about = Involved { namespace, name, uid: identity.pod_uid.clone(), container: identity.container.clone() };
         let due = Instant::now() + STANDING;
-        Ok(Self { client, pod, text: None, due, times: 0, first: None, posting: None })
+        Ok(Self { client, about, text: None, due, times: 0, first: None, posting: None })
     }
 
     /// What to say from now on; nothing while the wait is not blocked.
@@ -90,11 +90,11 @@ impl Poster {
         self.times += 1;
         let now = Timestamp::now();
         let first = *self.first.get_or_insert(now);
-        let event = self.pod.event(text, first, now, self.times);
+        let event = self.about.event(text, first, now, self.times);
         let parameters = PatchParams::apply("k8s-wait-for").force();
-        let name = self.pod.event_name();
+        let name = self.about.event_name();
         let request =
-            Request::new(EVENTS.path(Some(&self.pod.namespace))).patch(&name, &parameters, &Patch::Apply(event));
+            Request::new(EVENTS.path(Some(&self.about.namespace))).patch(&name, &parameters, &Patch::Apply(event));
         let client = self.client.clone();
         async move {
             let request = request.map_err(|error| Failure::transient(error.to_string()))?;
@@ -104,7 +104,7 @@ impl Poster {
     }
 }
 
-impl Pod {
+impl Involved {
     /// One for each container: several may wait in one pod, one after another.
     fn event_name(&self) -> String {
         let container = self.container.as_deref().unwrap_or("container");

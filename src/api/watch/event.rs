@@ -7,14 +7,25 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::list::Versioned;
 use crate::api::failure::{Class, Failure, failure_in_event};
-use crate::kinds::object::{Metadata, Object};
 
 /// What happened to an object.
-pub enum Event<T> {
-    Applied(T),
-    Deleted(T),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Applied,
+    Deleted,
     Bookmark,
+}
+
+/// One line of a watch.
+#[derive(Debug)]
+pub struct Event<'a> {
+    pub what: What,
+    /// to resume from after it
+    pub version: String,
+    /// JSON
+    pub object: &'a str,
 }
 
 /// How a watch came to its end.
@@ -45,56 +56,49 @@ struct RawEvent<'a> {
     object: &'a RawValue,
 }
 
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: Metadata,
+impl End {
+    /// Something that cannot be read.
+    pub fn garbage(error: &dyn fmt::Display) -> Self {
+        tracing::warn!(%error, "a watch event that cannot be read");
+        Self::Garbage
+    }
 }
 
-/// One line: what happened, and the version to resume from after it.
-pub fn read<T: Object>(line: &[u8]) -> Result<(Event<T>, String), End> {
-    let garbage = |error: &dyn fmt::Display| {
-        tracing::warn!(%error, "a watch event that cannot be read");
-        End::Garbage
+/// What a line says, but for the object itself.
+pub fn read(line: &[u8]) -> Result<Event<'_>, End> {
+    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| End::garbage(&error))?;
+    let object = object.get();
+    let what = match r#type {
+        "ERROR" => return Err(failure_in_event(object.as_bytes()).into()),
+        "BOOKMARK" => What::Bookmark,
+        "DELETED" => What::Deleted,
+        _ => What::Applied,
     };
-    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| garbage(&error))?;
-    let json = object.get();
-    if r#type == "ERROR" {
-        return Err(failure_in_event(json.as_bytes()).into());
+    let Versioned { metadata } = serde_json::from_str(object).map_err(|error| End::garbage(&error))?;
+    if metadata.resource_version.is_empty() {
+        return Err(End::garbage(&"it has no version"));
     }
-    let (event, version) = if r#type == "BOOKMARK" {
-        let Versioned { metadata } = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-        (Event::Bookmark, metadata.resource_version)
-    } else {
-        let object: T = serde_json::from_str(json).map_err(|error| garbage(&error))?;
-        let version = object.metadata().resource_version.clone();
-        (if r#type == "DELETED" { Event::Deleted(object) } else { Event::Applied(object) }, version)
-    };
-    if version.is_empty() {
-        return Err(garbage(&"it has no version"));
-    }
-    Ok((event, version))
+    Ok(Event { what, version: metadata.resource_version, object })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::object::Job;
 
     const ADDED: &str = r#"{"type":"ADDED","object":{"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"migrate",
         "namespace":"shop","uid":"4f1c","resourceVersion":"261"},"spec":{"suspend":true,"completions":1},"status":{}}}"#;
 
-    fn event(line: &str) -> Result<(Event<Job>, String), End> {
-        read(line.as_bytes())
+    fn event(line: &str) -> Result<(What, String), End> {
+        read(line.as_bytes()).map(|event| (event.what, event.version))
     }
 
     #[test]
     fn events_carry_the_version_to_resume_from() {
-        for (kind, applied) in [("ADDED", true), ("MODIFIED", true), ("DELETED", false)] {
-            let (event, version) = event(&ADDED.replace("ADDED", kind)).unwrap();
-            assert_eq!((version.as_str(), matches!(event, Event::Applied(_))), ("261", applied), "{kind}");
+        for (kind, what) in [("ADDED", What::Applied), ("MODIFIED", What::Applied), ("DELETED", What::Deleted)] {
+            assert_eq!(event(&ADDED.replace("ADDED", kind)).unwrap(), (what, "261".to_owned()), "{kind}");
         }
         let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"Job","metadata":{"resourceVersion":"300"}}}"#;
-        assert!(matches!(event(bookmark), Ok((Event::Bookmark, version)) if version == "300"));
+        assert!(matches!(event(bookmark), Ok((What::Bookmark, version)) if version == "300"));
     }
 
     #[test]
@@ -119,7 +123,7 @@ mod tests {
                 broken[at] = fastrand::u8(..);
             }
             broken.truncate(fastrand::usize(..=broken.len()));
-            drop(read::<Job>(&broken));
+            drop(read(&broken));
         }
     }
 }

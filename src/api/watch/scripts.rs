@@ -13,9 +13,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::{BoxError, service_fn};
 
-use super::{LookBy, NoWatch, Query, Update, Way, updates};
+use super::{LookBy, Method, NoWatch, Query, Update, updates};
 use crate::api::client::Client;
-use crate::kinds::object::Pod;
+use crate::target::Resource;
 
 /// What was asked for, in the words of the timeline: `list`, `list app=db`, `get`, `watch 7`.
 #[derive(Debug, Clone)]
@@ -104,14 +104,13 @@ async fn timeline(
         respond(answer(&asked))
     });
     let query = Query {
-        namespace: Some("shop".to_owned()),
         name: (!setting.by_selector).then(|| "db-0".to_owned()),
         once: setting.once,
         labels: setting.by_selector.then(|| "app=db".to_owned()),
-        ..Query::default()
+        ..Query::all(&Resource::namespaced("", "v1", "pods"), Some("shop"))
     };
     let look_by = LookBy::default();
-    let mut updates = updates::<Pod>(Client::of_service(service), query, setting.pause, &look_by);
+    let mut updates = updates(Client::of_service(service), query, setting.pause, &look_by, version_of);
     let at = |milliseconds| start + Duration::from_millis(milliseconds);
     let wishing = async {
         for (said, wish) in setting.wishes {
@@ -185,7 +184,13 @@ fn watched(pieces: Vec<(u64, Piece)>) -> Pieces {
     if closes { frames.boxed() } else { frames.chain(stream::pending()).boxed() }
 }
 
-fn text(update: &Update<Pod>) -> String {
+/// All that is kept of an object here.
+fn version_of(json: &str) -> serde_json::Result<String> {
+    let object: serde_json::Value = serde_json::from_str(json)?;
+    Ok(object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+}
+
+fn text(update: &Update<String>) -> String {
     let why = |no_watch: &NoWatch| match no_watch {
         NoWatch::Forbidden => "forbidden",
         NoWatch::Broken(_) => "broken",
@@ -193,15 +198,15 @@ fn text(update: &Update<Pod>) -> String {
     };
     match update {
         Update::Listed(listed) => format!("listed {}", listed.objects.len()),
-        Update::Applied(pod) => format!("applied {}", pod.metadata.resource_version),
-        Update::Deleted(pod) => format!("deleted {}", pod.metadata.resource_version),
+        Update::Applied(version) => format!("applied {version}"),
+        Update::Deleted(version) => format!("deleted {version}"),
         Update::Live => "live".to_owned(),
         Update::Blind => "blind".to_owned(),
         Update::Failed(_) => "failed".to_owned(),
         Update::Recovered => "recovered".to_owned(),
-        Update::Way(Way::Watch) => "watching".to_owned(),
-        Update::Way(Way::List(no_watch)) => format!("listing: {}", why(no_watch)),
-        Update::Way(Way::Get(no_watch)) => format!("getting: {}", why(no_watch)),
+        Update::Method(Method::Watch) => "watching".to_owned(),
+        Update::Method(Method::List(no_watch)) => format!("listing: {}", why(no_watch)),
+        Update::Method(Method::Get(no_watch)) => format!("getting: {}", why(no_watch)),
     }
 }
 

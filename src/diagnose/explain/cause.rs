@@ -3,8 +3,8 @@
 //! Their messages nest (`failed to create shim task: OCI runtime create failed: …`) and no part of them is an API:
 //! known forms are put in plain words, everything else is passed on, on one line and cut.
 
-use super::{TEXT, cut, without_escapes};
-use crate::api::failure::harmless;
+use super::TEXT;
+use crate::text::{cut, without_escapes};
 
 /// Why an image cannot be pulled. The kubelet's message is containerd's or CRI-O's, with the registry's in it; `None`
 /// where it holds no cause, as in a mere `Back-off pulling image`.
@@ -93,9 +93,10 @@ pub fn probe(message: &str) -> String {
     chars.next().map_or(String::new(), |first| format!("{}{}", first.to_lowercase(), chars.as_str()))
 }
 
-/// One line, harmless, no full stop, not too long.
+/// One line, no full stop, not too long.
 pub fn one_line(message: &str) -> String {
-    let words: Vec<String> = without_escapes(message).split_whitespace().map(harmless).collect();
+    let plain = without_escapes(message);
+    let words: Vec<&str> = plain.split_whitespace().collect();
     cut(words.join(" ").trim_end_matches(['.', ':', ' ']), TEXT)
 }
 

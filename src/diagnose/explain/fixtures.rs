@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
-use crate::target::{MODES, Scope, Selection};
+use crate::target::{Scope, Selection};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,9 +43,10 @@ fn mistake(file: &Path) -> Option<String> {
 
 fn told(case: &Case) -> Vec<String> {
     let (mode, name) = case.about.split_once('/').unwrap();
-    let mode = MODES.iter().find(|(text, _)| *text == mode).unwrap().1;
+    let (row, mode) = kinds::mode(mode).unwrap();
     let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
-    let target = Target { mode, scope: Scope::Namespace("shop".to_owned()), selection };
+    let (kind, scope) = (row.kind.clone(), Scope::Namespace("shop".to_owned()));
+    let target = Target { kind, demand: mode.demand, scope, selection };
     let pods: Vec<Pod> = read("Pod", &case.objects);
     let log = case.log.as_ref().map(|text| {
         let pod = subject(&pods).expect("a log is of a pod");

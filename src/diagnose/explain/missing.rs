@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::cause::one_line;
-use crate::kinds::count;
-use crate::target::{Kind, Target};
+use crate::kinds::is_final;
+use crate::target::Target;
+use crate::text::count;
 
 /// What was found out where nothing is there.
 #[derive(Debug, Clone, Default)]
-pub struct Missing {
+pub struct Instead {
     /// what there is of its kind instead, `None` where that could not be looked at
     pub names: Option<Names>,
     /// the message of the `Completed` event of a Job of this name
@@ -34,7 +35,7 @@ pub struct Own {
 }
 
 /// What may have been meant, or what there is.
-pub fn headline(target: &Target, missing: &Missing) -> Option<String> {
+pub fn headline(target: &Target, missing: &Instead) -> Option<String> {
     if let Some(message) = &missing.completed {
         // Not that very Job: one of this name may be yet to come, so it proves nothing. But the name is right.
         return Some(format!("there was one of this name before: {}", one_line(message).to_lowercase()));
@@ -43,7 +44,7 @@ pub fn headline(target: &Target, missing: &Missing) -> Option<String> {
 }
 
 fn instead(target: &Target, names: &Names) -> String {
-    let noun = noun(target.mode.kind());
+    let noun = &target.kind.name;
     let place = target.namespace().map_or_else(|| "in any namespace".to_owned(), |it| format!("in namespace {it}"));
     let Some(wanted) = &target.selection.name else {
         return match names.total {
@@ -53,18 +54,10 @@ fn instead(target: &Target, names: &Names) -> String {
         };
     };
     match nearest(wanted, &names.some) {
-        Some(near) => format!("did you mean `{}/{near}`?", target.mode),
+        Some(near) => format!("did you mean `{}/{near}`?", target.mode()),
         None if names.total == 0 => format!("there is no {noun} at all {place}"),
         None if names.total == 1 => format!("the only {noun} {place} is {}", names.some.concat()),
         None => format!("there are {} {place}, none of a similar name", count(names.total, noun)),
-    }
-}
-
-fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Job => "job",
-        Kind::Pod => "pod",
-        Kind::Service => "service",
     }
 }
 
@@ -89,8 +82,8 @@ fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
 }
 
 /// The deadlock of charts: a hook that runs only after what waits for it.
-pub fn hint(target: &Target, missing: &Missing) -> Option<String> {
-    let own = missing.own.as_ref().filter(|_| target.mode.kind() == Kind::Job)?;
+pub fn hint(target: &Target, missing: &Instead) -> Option<String> {
+    let own = missing.own.as_ref().filter(|_| is_final(target))?;
     let has = |key: &str, value: &str| own.labels.get(key).is_some_and(|it| it == value);
     let helm = own.labels.contains_key("helm.sh/chart")
         || has("app.kubernetes.io/managed-by", "Helm")
@@ -115,21 +108,27 @@ pub fn hint(target: &Target, missing: &Missing) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Mode, Scope, Selection};
+    use crate::kinds::{job, pod};
+    use crate::target::{Demand, Kind, Scope, Selection};
+
+    fn target(kind: &Kind, selection: Selection) -> Target {
+        let (kind, scope) = (kind.clone(), Scope::Namespace("shop".to_owned()));
+        Target { kind, demand: Demand::Every, scope, selection }
+    }
 
     fn job(name: &str) -> Target {
         let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
-        Target { mode: Mode::Job, scope: Scope::Namespace("shop".to_owned()), selection }
+        target(&job::ROW.kind, selection)
     }
 
     fn pods(labels: &str) -> Target {
         let selection = Selection { labels: Some(labels.parse().unwrap()), ..Selection::default() };
-        Target { mode: Mode::Pod, scope: Scope::Namespace("shop".to_owned()), selection }
+        target(&pod::ROW.kind, selection)
     }
 
-    fn names(names: &[&str]) -> Missing {
+    fn names(names: &[&str]) -> Instead {
         let some: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Missing { names: Some(Names { total: some.len(), some }), ..Missing::default() }
+        Instead { names: Some(Names { total: some.len(), some }), ..Instead::default() }
     }
 
     #[test]
@@ -153,14 +152,14 @@ mod tests {
 
     #[test]
     fn a_selector_that_matches_nothing_is_met_with_a_count() {
-        let fourteen = Missing { names: Some(Names { some: Vec::new(), total: 14 }), ..Missing::default() };
+        let fourteen = Instead { names: Some(Names { some: Vec::new(), total: 14 }), ..Instead::default() };
         assert_eq!(headline(&pods("app=x"), &fourteen).unwrap(), "none of 14 pods in namespace shop matches");
-        assert_eq!(headline(&pods("app=x"), &Missing::default()), None);
+        assert_eq!(headline(&pods("app=x"), &Instead::default()), None);
     }
 
     #[test]
     fn a_completed_job_of_before_is_told_and_nothing_made_of_it() {
-        let missing = Missing { completed: Some("Job completed".to_owned()), ..names(&["migrate-v2"]) };
+        let missing = Instead { completed: Some("Job completed".to_owned()), ..names(&["migrate-v2"]) };
         let said = headline(&job("migrate-v3"), &missing).unwrap();
         assert_eq!(said, "there was one of this name before: job completed");
     }
@@ -171,7 +170,7 @@ mod tests {
             let map = |pairs: &[(&str, &str)]| {
                 pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
             };
-            Missing { own: Some(Own { labels: map(labels), annotations: map(annotations) }), ..Missing::default() }
+            Instead { own: Some(Own { labels: map(labels), annotations: map(annotations) }), ..Instead::default() }
         };
         let table = [
             (own(&[("app.kubernetes.io/managed-by", "Helm")], &[]), "post-install"),
@@ -184,6 +183,6 @@ mod tests {
             assert_eq!(hint(&pods("app=x"), &missing), None, "a pod is no hook");
         }
         assert_eq!(hint(&job("migrate"), &own(&[("app.kubernetes.io/managed-by", "flux")], &[])), None);
-        assert_eq!(hint(&job("migrate"), &Missing::default()), None);
+        assert_eq!(hint(&job("migrate"), &Instead::default()), None);
     }
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::failure::harmless;
-use crate::kinds::count;
-use crate::kinds::object::{Event, Pod};
-use crate::target::{Kind, Target};
+use crate::kinds::object::Event;
+use crate::kinds::pod::Pod;
+use crate::kinds::{self, Causes};
+use crate::target::Target;
+use crate::text::{count, cut, without_escapes};
 
 mod cause;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod fixtures;
 mod missing;
 mod pod;
 
-pub use missing::{Missing, Names, Own};
+pub use missing::{Instead, Names, Own};
 pub use pod::{container_in_question, subject};
 
 /// What could be found out about a target that is not ready.
@@ -29,7 +30,7 @@ pub struct Evidence {
     /// of the container that matters most
     pub log: Option<Log>,
     /// instead of all that, where nothing is there
-    pub missing: Option<Missing>,
+    pub missing: Option<Instead>,
     /// what could not be looked at, and why
     pub gaps: Vec<String>,
 }
@@ -108,7 +109,8 @@ impl Explanation {
 /// A Job's controller says by events why it cannot create pods: a quota, an admission policy, a missing account.
 fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<String> {
     let refused = folded.iter().find(|event| event.reason == "FailedCreate" && event.kind == "Job");
-    let refused = refused.filter(|_| evidence.pods.is_empty() && target.mode.kind() == Kind::Job)?;
+    let refused =
+        refused.filter(|_| evidence.pods.is_empty() && kinds::of(&target.kind).causes == Some(Causes::PodsOfJobs))?;
     Some(format!("its pods cannot be created: {}", refused.message))
 }
 
@@ -156,7 +158,7 @@ fn event_line(event: &Folded) -> String {
     format!("event {}{times}: {}", event.reason, event.message)
 }
 
-/// The last lines, harmless for a terminal and short.
+/// The last lines, and short ones.
 fn log_lines(log: &Log) -> Vec<String> {
     let mut bytes = 0;
     let mut lines: Vec<String> = Vec::new();
@@ -177,41 +179,10 @@ fn log_lines(log: &Log) -> Vec<String> {
     lines
 }
 
-/// Colours and cursor movements would act on the reader's terminal; they are taken out whole, so that no `[31m` stays.
+/// What a progress bar overwrote with a carriage return is of no interest.
 fn log_line(line: &str) -> String {
-    // What a progress bar overwrote with a carriage return is of no interest.
     let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
-    cut(&harmless(&without_escapes(last)), LOG_LINE)
-}
-
-/// Without the escape sequences of ECMA-48: CSI up to its final byte, OSC up to BEL or ST, others of two characters.
-fn without_escapes(text: &str) -> String {
-    let mut plain = String::new();
-    let mut rest = text.chars().peekable();
-    while let Some(char) = rest.next() {
-        if char != '\u{1b}' {
-            plain.push(char);
-            continue;
-        }
-        match rest.next() {
-            Some('[') => while rest.next().is_some_and(|char| !('@'..='~').contains(&char)) {},
-            Some(']' | 'P' | 'X' | '^' | '_') => {
-                while rest.next().is_some_and(|char| char != '\u{7}' && char != '\u{1b}') {}
-                rest.next_if_eq(&'\\');
-            }
-            Some('(' | ')' | '*' | '+' | '#' | '%' | ' ') => drop(rest.next()),
-            _ => {}
-        }
-    }
-    plain
-}
-
-/// A text from elsewhere on one line, not longer than a person reads.
-fn cut(text: &str, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => format!("{} […]", text[..end].trim_end()),
-        None => text.to_owned(),
-    }
+    cut(&without_escapes(last), LOG_LINE)
 }
 
 #[cfg(test)]
@@ -250,9 +221,7 @@ mod tests {
             ("\u{1b}]8;;https://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "| link"),
             ("\u{1b}(Bplain\u{1b}7", "| plain"),
             ("10%\r20%\rdone\r", "| done"),
-            ("tab\tand\u{0}zero", "| tab and zero"),
             ("broken\u{1b}[", "| broken"),
-            ("\u{9b}31mC1", "|  31mC1"),
         ];
         for (line, plain) in table {
             assert_eq!(shown(line)[1], plain, "{line:?}");

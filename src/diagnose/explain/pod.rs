@@ -1,15 +1,18 @@
 //! A pod's status → the sentence that says what keeps it.
 //!
-//! Init containers come first, as they do in the pod. The reasons are those of the kubelet (`pkg/kubelet/container/sync_result.go`
-//! and `pkg/kubelet/images/types.go` in kubernetes) and of the runtimes; an unknown one is passed on as it is.
+//! Init containers come first, as they do in the pod. The reasons are those of the kubelet
+//! (`pkg/kubelet/container/sync_result.go` and `pkg/kubelet/images/types.go` in kubernetes) and of the runtimes; an
+//! unknown one is passed on as it is.
 
 use std::cmp::Reverse;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus};
 
 use super::cause;
-use crate::kinds::object::{Event, Pod};
-use crate::kinds::{condition, count};
+use crate::kinds::condition;
+use crate::kinds::object::Event;
+use crate::kinds::pod::Pod;
+use crate::text::count;
 
 /// What keeps a pod.
 #[derive(Debug)]

@@ -1,0 +1,184 @@
+//! The requests of one query: lists page by page, a get, and the opening of a watch.
+//!
+//! Objects are handed on as JSON as soon as a page is there, so that memory holds one page at a time. A page is limited
+//! in objects, and in bytes: one that is too long is asked for again in smaller pieces.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use http::Request;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{GetParams, ListParams, WatchParams};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Query;
+use crate::api::client::{Answer, Client, Lines, SIZE_LIMIT};
+use crate::api::failure::{Class, Failure};
+
+/// Objects of a page.
+const PAGE: u32 = 100;
+/// What more than one object may take, in bytes: an eighth of the 16Mi that the manifests allow.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// What is read, for whoever keeps something of it.
+pub enum Input<'a> {
+    /// a list begins: what was read for an earlier one is void
+    Anew,
+    /// an object's JSON
+    Object(&'a str),
+}
+
+/// Takes what is read.
+pub type Sink = Box<dyn FnMut(Input) -> serde_json::Result<()>>;
+
+/// Makes the requests of a query.
+pub struct Lister {
+    client: Client,
+    query: Query,
+    sink: Sink,
+    /// of the next page; smaller where the objects are large
+    page: u32,
+}
+
+/// What a list or a get has shown, but for the objects.
+pub struct Seen {
+    pub version: String,
+    pub date: Timestamp,
+    /// of all answers
+    pub bytes: usize,
+}
+
+impl Lister {
+    /// For this query.
+    pub fn new(client: Client, query: Query, sink: Sink) -> Self {
+        Self { client, query, sink, page: PAGE }
+    }
+
+    pub fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// Takes an object that came by a watch.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn take(&mut self, json: &str) -> serde_json::Result<()> {
+        (self.sink)(Input::Object(json))
+    }
+
+    pub async fn list(&mut self) -> Result<Seen, Failure> {
+        self.void();
+        let seen = self.pages().await;
+        // Half a list is none.
+        if seen.is_err() {
+            self.void();
+        }
+        seen
+    }
+
+    fn void(&mut self) {
+        let _ = (self.sink)(Input::Anew);
+    }
+
+    async fn pages(&mut self) -> Result<Seen, Failure> {
+        let is_named = self.query.name.is_some();
+        let (mut bytes, mut token) = (0, None);
+        loop {
+            let parameters = ListParams {
+                label_selector: self.query.labels.clone(),
+                field_selector: self.query.field_selector(),
+                limit: (!is_named).then_some(self.page),
+                continue_token: token.clone(),
+                ..ListParams::default()
+            };
+            let limit = if is_named || self.page == 1 { SIZE_LIMIT } else { PAGE_BYTES };
+            let answer = match self.client.read_within(built(self.path().list(&parameters))?, limit).await {
+                Err(failure) if failure.class == Class::TooLong && limit == PAGE_BYTES => {
+                    self.page = (self.page / 4).max(1);
+                    continue;
+                }
+                answer => answer?,
+            };
+            bytes += answer.body.len();
+            let list: List = parse(&answer)?;
+            for object in list.items.iter().flatten() {
+                self.take(object.get()).map_err(|error| answer.unreadable(&error))?;
+            }
+            token = list.metadata.continue_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(Seen { version: list.metadata.resource_version, date: answer.date, bytes });
+            }
+        }
+    }
+
+    /// An absent object has no version to watch from; without one a watch begins with what exists by then.
+    pub async fn get(&mut self, name: &str) -> Result<Seen, Failure> {
+        self.void();
+        match self.client.read(built(self.path().get(name, &GetParams::default()))?).await {
+            Ok(answer) => {
+                let Versioned { metadata } = parse(&answer)?;
+                let json =
+                    std::str::from_utf8(&answer.body).map_err(|_| Failure::transient("an answer that is no UTF-8"));
+                self.take(json?).map_err(|error| answer.unreadable(&error))?;
+                Ok(Seen { version: metadata.resource_version, date: answer.date, bytes: answer.body.len() })
+            }
+            Err(failure) if failure.class == Class::NotFound => {
+                Ok(Seen { version: String::new(), date: Timestamp::now(), bytes: 0 })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A watch from this version (from now on, if it is empty), and for how many seconds.
+    pub fn open(&self, version: &str) -> LocalBoxFuture<'static, Result<(Lines, u32), Failure>> {
+        let seconds = fastrand::u32(240..=300);
+        let parameters = WatchParams {
+            label_selector: self.query.labels.clone(),
+            field_selector: self.query.field_selector(),
+            timeout: Some(seconds),
+            bookmarks: true,
+            send_initial_events: false,
+        };
+        let (client, request) = (self.client.clone(), built(self.path().watch(&parameters, version)));
+        async move { Ok((client.lines(request?).await?, seconds)) }.boxed_local()
+    }
+
+    fn path(&self) -> kube::core::Request {
+        kube::core::Request::new(self.query.resource.path(self.query.namespace.as_deref()))
+    }
+}
+
+/// Only a name that no object can have makes a request that cannot be built; `cli` has refused those.
+fn built(request: Result<Request<Vec<u8>>, kube::core::request::Error>) -> Result<Request<Vec<u8>>, Failure> {
+    request.map_err(|error| Failure { class: Class::Invalid, text: error.to_string(), retry_after: None })
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    metadata: ListMetadata,
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMetadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    continue_token: Option<String>,
+}
+
+/// All that the loop itself knows of an object.
+#[derive(Deserialize)]
+pub struct Versioned {
+    pub metadata: Version,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Version {
+    pub resource_version: String,
+}
+
+fn parse<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Failure> {
+    serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))
+}

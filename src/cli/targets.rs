@@ -1,0 +1,296 @@
+//! Words and options → targets: groundnuty's shapes, `MODE NAME...` and `MODE -lSELECTOR`, and our own,
+//! `[NAMESPACE:]MODE/NAME-or-SELECTOR`.
+
+use std::collections::HashSet;
+
+use super::options::{self, Cli, Usage};
+use crate::kinds::{self, Row};
+use crate::target::names::dns_label;
+use crate::target::selector::Selector;
+use crate::target::{Demand, Scope, Selection, Target};
+
+/// What the options say about every target.
+struct Common {
+    scope: Scope,
+    labels: Option<Selector>,
+    fields: Option<String>,
+}
+
+/// A mode and how it was written.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    row: &'static Row,
+    demand: Demand,
+    text: &'a str,
+}
+
+impl Written<'_> {
+    fn target(self, scope: Scope, selection: Selection) -> Target {
+        Target { kind: self.row.kind.clone(), demand: self.demand, scope, selection }
+    }
+}
+
+pub fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
+    let words: Vec<&str> = cli.words.iter().flat_map(|word| apart(word)).collect();
+    let common = common(cli)?;
+    let Some((first, objects)) = words.split_first() else {
+        return Err(Usage::new("nothing to wait for", format!("{EXAMPLES}; `--help` says more")));
+    };
+    let mut targets = match written(first, suffix) {
+        Some(mode) => of_mode(mode, objects, &common)?,
+        None if first.contains('/') => {
+            words.iter().map(|word| target(word, suffix, &common)).collect::<Result<_, _>>()?
+        }
+        None => return Err(unknown_mode(first)),
+    };
+    let mut seen = HashSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    if cli.min.is_some_and(|min| min > 1) && targets.iter().all(|target| target.selection.name.is_some()) {
+        return Err(Usage::new(
+            "`--min` counts what a selector matches, a name is one object",
+            "`pod -lapp=db --min 3`",
+        ));
+    }
+    Ok(targets)
+}
+
+const EXAMPLES: &str = "`job migrate`, `pod -lapp=db` or `job/migrate service/db`";
+
+/// The script's arguments were split at spaces; those of a selector are its own, and a list with commas is shown whole.
+fn apart(word: &str) -> Vec<&str> {
+    match word.split_once(char::is_whitespace) {
+        Some((mode, rest)) if written(mode, "").is_some() => [vec![mode], apart(rest.trim_start())].concat(),
+        Some(_) if !is_selector(word) && !word.contains(',') => word.split_whitespace().collect(),
+        _ => vec![word],
+    }
+}
+
+fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
+    let plain = kinds::mode(text)?;
+    // there is no `service-we`, and none of `job-wr-we`
+    let (row, mode) = kinds::mode(&format!("{text}{suffix}")).unwrap_or(plain);
+    Some(Written { row, demand: mode.demand, text })
+}
+
+fn common(cli: &Cli) -> Result<Common, Usage> {
+    let scope = match &cli.namespace {
+        Some(namespace) if cli.all_namespaces => {
+            let problem = format!("`-n {namespace}` and `-A` contradict each other");
+            return Err(Usage::new(problem, format!("`-n {namespace}` for this namespace, `-A` for all of them")));
+        }
+        Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
+        None if cli.all_namespaces => Scope::All,
+        None => Scope::Default,
+    };
+    let labels = match cli.selectors.as_slice() {
+        [] => None,
+        [one] => Some(selector(one)?),
+        many => {
+            let hint = format!("all requirements go into one, with commas between: `-l '{}'`", many.join(","));
+            return Err(Usage::new("`-l` is given more than once", hint));
+        }
+    };
+    Ok(Common { scope, labels, fields: cli.field_selector.as_deref().map(checked_fields).transpose()? })
+}
+
+/// Groundnuty's shapes.
+fn of_mode(mode: Written, objects: &[&str], common: &Common) -> Result<Vec<Target>, Usage> {
+    if objects.is_empty() {
+        return every(mode, common).map(|target| vec![target]);
+    }
+    check_mixture(mode.text, objects)?;
+    objects.iter().map(|object| of_object(mode, common.scope.clone(), object, common)).collect()
+}
+
+/// After a mode there are names, or one selector.
+fn check_mixture(mode: &str, objects: &[&str]) -> Result<(), Usage> {
+    if let Some(target) = objects.iter().find(|object| is_target(object)) {
+        let hint = format!("without a mode in front: `{}`", as_targets(mode, objects));
+        return Err(Usage::new(format!("`{target}` names its mode itself"), hint));
+    }
+    // a Job may be called `pod`, but hardly with names around it
+    if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| written(objects[*at], "").is_some()) {
+        let (second, object) = (objects[at], objects[at + 1]);
+        let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(mode, &objects[..at]));
+        return Err(Usage::new(format!("`{second}` is a second mode"), hint));
+    }
+    match objects.iter().find(|object| is_selector(object)) {
+        Some(selector) if objects.len() > 1 => {
+            let targets = as_targets(mode, objects);
+            let hint = format!("several targets: `{targets}`; a name and a selector: `{mode} NAME -l '{selector}'`");
+            Err(Usage::new(format!("`{selector}` stands beside a name or another selector"), hint))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn as_targets(mode: &str, objects: &[&str]) -> String {
+    let whole = |object: &&str| if is_target(object) { (*object).to_owned() } else { format!("{mode}/{object}") };
+    objects.iter().map(whole).collect::<Vec<_>>().join(" ")
+}
+
+fn is_target(word: &str) -> bool {
+    let place = word.split_once('/').map(|(place, _)| place.split_once(':').map_or(place, |(_, mode)| mode));
+    place.is_some_and(|mode| written(mode, "").is_some())
+}
+
+/// `pod -lapp=db`, and a flag in the name's place.
+fn every(mode: Written, common: &Common) -> Result<Target, Usage> {
+    let Common { scope, labels, fields } = common;
+    let text = mode.text;
+    if *scope == Scope::Default && labels.is_none() && fields.is_none() {
+        let hint = format!("`{text} NAME`, `{text} -lapp=db`, or `{text} -n NAMESPACE` for all that are there");
+        return Err(Usage::new(format!("`{text}` needs a name or a selector"), hint));
+    }
+    let selection = Selection { name: None, labels: labels.clone(), fields: fields.clone() };
+    Ok(mode.target(scope.clone(), selection))
+}
+
+/// `[NAMESPACE:]MODE/NAME-or-SELECTOR`, split at the first `/`.
+fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
+    let Some((place, object)) = word.split_once('/') else {
+        let right = if written(word, "").is_some() { format!("{word}/NAME") } else { format!("job/{word}") };
+        return Err(Usage::new(format!("`{word}` is not MODE/NAME or MODE/SELECTOR"), format!("as in `{right}`")));
+    };
+    let (namespace, mode) = place.split_once(':').map_or((None, place), |(namespace, mode)| (Some(namespace), mode));
+    let Some(mode) = written(mode, suffix) else {
+        return Err(match mode {
+            "" => unknown_mode(word),
+            mode if is_target(object) => Usage::new(format!("unknown mode `{mode}`"), format!("`{mode}:{object}`")),
+            _ if is_selector(word) => unknown_mode(word),
+            mode => unknown_mode(mode),
+        });
+    };
+    if object.is_empty() {
+        let hint = format!("`{word}NAME`, `{word}app=db`, or `{} -n NAMESPACE` for all that are there", mode.text);
+        return Err(Usage::new(format!("`{word}` needs a name or a selector"), hint));
+    }
+    let scope = match namespace {
+        None => common.scope.clone(),
+        Some("") => return Err(Usage::new(format!("`{word}` begins with `:`"), format!("`{}`", &word[1..]))),
+        Some(namespace) if common.scope == Scope::All => {
+            let hint = format!("leave out `-A`, or the `{namespace}:`");
+            return Err(Usage::new(format!("`{word}` names a namespace and `-A` all of them"), hint));
+        }
+        Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
+    };
+    of_object(mode, scope, object, common)
+}
+
+fn of_object(mode: Written, scope: Scope, object: &str, common: &Common) -> Result<Target, Usage> {
+    let text = mode.text;
+    if is_selector(object) {
+        if let Some(labels) = &common.labels {
+            let hint = format!("all requirements go into one, with commas between: `-l '{object},{labels}'`");
+            return Err(Usage::new(format!("`{object}` and `-l` are two selectors"), hint));
+        }
+        let selection = Selection { name: None, labels: Some(selector(object)?), fields: common.fields.clone() };
+        return Ok(mode.target(scope, selection));
+    }
+    let name = checked_name(mode, object)?;
+    if scope == Scope::All {
+        let hint = format!("`{text} {object} -n NAMESPACE`, or a selector with `-A`: `{text} -lapp=db -A`");
+        return Err(Usage::new(format!("`{object}` with `-A`: a name belongs to one namespace"), hint));
+    }
+    if let Some(fields) = &common.fields {
+        let hint = format!("`{text} --field-selector metadata.name={object},{fields}`");
+        return Err(Usage::new(format!("`{object}` with `--field-selector`: a name selects alone"), hint));
+    }
+    let selection = Selection { name: Some(name), labels: common.labels.clone(), fields: None };
+    Ok(mode.target(scope, selection))
+}
+
+/// By what no name can hold.
+fn is_selector(text: &str) -> bool {
+    text.starts_with('!') || text.contains(['=', '('])
+}
+
+fn selector(text: &str) -> Result<Selector, Usage> {
+    text.parse().map_err(|error| {
+        let unquoted = text.replace(['"', '\''], "");
+        let hint =
+            if unquoted == text { options::SELECTORS.to_owned() } else { format!("without quotes: `{unquoted}`") };
+        Usage::new(format!("`{text}` is no label selector: {error}"), hint)
+    })
+}
+
+/// Only the form: which fields there are is the API's to say.
+fn checked_fields(text: &str) -> Result<String, Usage> {
+    if text.replace("\\,", "").split(',').all(|term| term.find('=').is_some_and(|at| at > 0)) {
+        return Ok(text.to_owned());
+    }
+    let hint = "`--field-selector status.phase=Running` or `--field-selector metadata.name!=db-0,spec.nodeName=node-1`";
+    Err(Usage::new(format!("`{text}` is no field selector"), hint))
+}
+
+type Check = fn(&str) -> Result<(), String>;
+
+fn checked_namespace(text: &str) -> Result<String, Usage> {
+    dns_label(text).map_err(|reason| {
+        Usage::new(format!("`{text}` cannot be a namespace: it {reason}"), like("`-n kube-system`", text, dns_label))
+    })?;
+    Ok(text.to_owned())
+}
+
+fn checked_name(mode: Written, name: &str) -> Result<String, Usage> {
+    let Row { title, check_name, .. } = mode.row;
+    let Err(reason) = check_name(name) else { return Ok(name.to_owned()) };
+    let problem = format!("`{name}` cannot be the name of a {title}: it {reason}");
+    Err(Usage::new(problem, name_hint(mode, name)))
+}
+
+fn name_hint(Written { row, text: typed, .. }: Written, name: &str) -> String {
+    if name == "*" {
+        format!("`{typed} -n NAMESPACE` for all that are there")
+    } else if name.contains(',') {
+        let names: Vec<&str> = name.split([',', ' ']).filter(|name| !name.is_empty()).collect();
+        let targets = names.iter().any(|name| is_target(name));
+        let right = if targets { as_targets(typed, &names) } else { format!("{typed} {}", names.join(" ")) };
+        format!("spaces instead of commas: `{right}`")
+    } else if let Some((namespace, name)) = name.split_once(['/', ':']) {
+        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+    } else if let Some((name, namespace)) = name.split_once('.').filter(|_| (row.check_name)("a.b").is_err()) {
+        // Where names hold no dot, this is a name of DNS.
+        let namespace = namespace.split('.').next().unwrap_or_default();
+        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+    } else {
+        like(&format!("`{typed} migrate-v3`"), name, row.check_name)
+    }
+}
+
+/// The nearest text that passes, or else an example.
+fn like(example: &str, text: &str, check: Check) -> String {
+    let near = text.to_lowercase().replace(['_', ' '], "-");
+    if check(&near).is_ok() { format!("did you mean `{near}`?") } else { format!("as in {example}") }
+}
+
+fn unknown_mode(word: &str) -> Usage {
+    let modes: Vec<&str> = kinds::modes().map(|mode| mode.word).collect();
+    let modes = modes.join(", ");
+    if is_selector(word) {
+        let hint = format!("`pod -l '{word}'`; modes: {modes}");
+        return Usage::new(format!("`{word}` has no mode before it"), hint);
+    }
+    let hint = match near_mode(word) {
+        Some(near) => format!("did you mean `{near}`? modes: {modes}"),
+        None => format!("{EXAMPLES}; modes: {modes}"),
+    };
+    Usage::new(format!("unknown mode `{word}`"), hint)
+}
+
+/// kubectl's plurals, short names and groups, and slips of the finger.
+fn near_mode(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let (word, _) = word.split_once('.').unwrap_or((&word, ""));
+    match word {
+        "svc" => return Some("service"),
+        "help" => return Some("--help"),
+        _ => {}
+    }
+    let near: Vec<_> = kinds::modes().map(|mode| (strsim::jaro(word, mode.word), mode.word)).collect();
+    near.into_iter()
+        .rev()
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .map(|(_, text)| text)
+}

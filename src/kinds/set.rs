@@ -1,0 +1,175 @@
+//! Objects of one query → the verdict over all of them. Absence is an ordinary input; each rule returns at the first
+//! unmet requirement with a machine-readable reason and a sentence with numbers.
+//!
+//! Whether a verdict has to settle, and what a deletion means, is decided where time is known (`follow`).
+
+use super::members::{Fact, Members, State};
+use super::{Judged, Row, of};
+use crate::target::verdict::{Code, Reason, Verdict};
+use crate::target::{Demand, Scope, Selection, Target};
+use crate::text::count;
+
+/// The verdict over the objects of a target. `min` is the least number that a selector has to match (with
+/// [`Demand::Any`]: that have to be ready).
+pub fn verdict(target: &Target, min: usize, members: &Members) -> Verdict {
+    let judge = Judge { target, row: of(&target.kind), members };
+    match &target.selection.name {
+        Some(name) => judge.named(name),
+        None => judge.all(min),
+    }
+}
+
+struct Judge<'a> {
+    target: &'a Target,
+    row: &'static Row,
+    members: &'a Members,
+}
+
+impl Judge<'_> {
+    /// One of that name whose labels do not match is stale: with `job migrate -lrelease=7` the finished Job of release 6
+    /// does not let release 7 through.
+    fn named(&self, name: &str) -> Verdict {
+        let noun = self.noun();
+        let selection = &self.target.selection;
+        if self.members.is_empty() {
+            return Verdict::waiting(Code::NotFound, format!("{noun} {name} does not exist"));
+        }
+        if self.members.number(State::Stale) > 0 {
+            let labels = selection.labels.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Verdict::waiting(Code::Stale, format!("{noun} {name} exists, but does not match {labels}"));
+        }
+        self.all(1)
+    }
+
+    fn all(&self, min: usize) -> Verdict {
+        let (members, demand) = (self.members, self.target.demand);
+        if self.counted() == 0 {
+            return self.nothing_counts();
+        }
+        match (demand, members.first(State::Failed)) {
+            (Demand::Any, _) => self.any(min),
+            (Demand::Every, Some(failed)) => self.failed(failed),
+            (Demand::Every, None) | (Demand::EveryOrFailed, _) => self.every(min),
+        }
+    }
+
+    fn every(&self, min: usize) -> Verdict {
+        let ended =
+            [State::Ready, State::Succeeded, State::Failed].map(|state| self.members.number(state)).iter().sum();
+        self.not_ready(ended).or_else(|| self.leaving(ended)).unwrap_or_else(|| self.enough(ended, min, &self.done()))
+    }
+
+    fn any(&self, min: usize) -> Verdict {
+        let ready = self.members.number(State::Ready);
+        if ready >= min {
+            return Verdict::Ready;
+        }
+        if let Some(verdict) = self.not_ready(ready) {
+            return verdict;
+        }
+        if ready > 0 {
+            return self.enough(ready, min, &self.done());
+        }
+        let succeeded = self.members.number(State::Succeeded);
+        match self.members.first(State::Failed) {
+            Some(failed) if succeeded == 0 => self.failed(failed),
+            _ => self.enough(succeeded, min, "succeeded"),
+        }
+    }
+
+    fn not_ready(&self, done: usize) -> Option<Verdict> {
+        let first = self.members.first(State::Waiting)?;
+        let Reason { code, text } = first.reason.as_deref()?;
+        if self.speaks_alone() {
+            return Some(Verdict::waiting(code.clone(), text.clone()));
+        }
+        let total = count(self.counted(), self.noun());
+        let text = format!("{done} of {total} {}; {}", self.done(), self.sentence(first, text));
+        Some(Verdict::waiting(code.clone(), text))
+    }
+
+    fn leaving(&self, done: usize) -> Option<Verdict> {
+        let first = self.members.first(State::Leaving)?;
+        let (noun, name) = (self.noun(), self.called(first));
+        let done = format!("{} {}", count(done, noun), self.done());
+        let text = format!("{done}; {noun} {name} is being deleted and will be replaced after that");
+        Some(Verdict::waiting(Code::BeingReplaced, text))
+    }
+
+    fn failed(&self, fact: &Fact) -> Verdict {
+        let Some(Reason { code, text }) = fact.reason.as_deref() else {
+            return Verdict::failed(Code::PodFailed, self.sentence(fact, "has failed"));
+        };
+        let text = if self.speaks_alone() { text.clone() } else { self.sentence(fact, text) };
+        Verdict::failed(code.clone(), text)
+    }
+
+    fn enough(&self, done: usize, min: usize, word: &str) -> Verdict {
+        if done < min {
+            let done = count(done, self.noun());
+            return Verdict::waiting(Code::TooFew, format!("{done} {word}, at least {min} needed"));
+        }
+        Verdict::Ready
+    }
+
+    fn nothing_counts(&self) -> Verdict {
+        let (noun, members) = (self.noun(), self.members);
+        let going = [State::Leaving, State::Deleting, State::Overdue];
+        if let Some((fact, reason)) = members.first(State::Replaced).and_then(|it| Some((it, it.reason.as_deref()?))) {
+            return Verdict::waiting(reason.code.clone(), self.sentence(fact, &reason.text));
+        }
+        if let Some(fact) = going.into_iter().find_map(|state| members.first(state)) {
+            let text = format!("{noun} {} is being deleted, and there is no other", self.called(fact));
+            return Verdict::waiting(Code::BeingDeleted, text);
+        }
+        if members.number(State::Itself) > 0 {
+            return Verdict::waiting(Code::OnlyItself, "a pod cannot wait for itself, and no other matches");
+        }
+        let text = match described(&self.target.selection) {
+            None => format!("there is no {noun}"),
+            Some(selection) => format!("no {noun} matches {selection}"),
+        };
+        Verdict::waiting(Code::NotFound, text)
+    }
+
+    fn counted(&self) -> usize {
+        [State::Ready, State::Succeeded, State::Waiting, State::Failed].map(|it| self.members.number(it)).iter().sum()
+    }
+
+    fn noun(&self) -> &'static str {
+        &self.row.kind.name
+    }
+
+    fn done(&self) -> String {
+        self.row.done(self.target.demand)
+    }
+
+    /// Whether the reason of the one object is all there is to say.
+    fn speaks_alone(&self) -> bool {
+        self.target.is_named() && self.has_sentences()
+    }
+
+    /// Whether the kind's reasons are whole sentences, not predicates.
+    fn has_sentences(&self) -> bool {
+        !matches!(self.row.judged, Judged::Set(_))
+    }
+
+    /// `pod db-0 is Pending`, `job a: the Job is running`
+    fn sentence(&self, fact: &Fact, reason: &str) -> String {
+        let joint = if self.has_sentences() { ":" } else { "" };
+        format!("{} {}{joint} {reason}", self.noun(), self.called(fact))
+    }
+
+    /// The object's name, with its namespace where a target speaks of all of them.
+    fn called(&self, fact: &Fact) -> String {
+        let (namespace, name) = &*fact.key;
+        if self.target.scope == Scope::All { format!("{namespace}/{name}") } else { name.to_string() }
+    }
+}
+
+/// What a selector is called in a sentence; `None` for every object.
+fn described(selection: &Selection) -> Option<String> {
+    let labels = selection.labels.as_ref().map(ToString::to_string);
+    let parts: Vec<String> = labels.into_iter().chain(selection.fields.clone()).collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
+}

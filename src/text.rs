@@ -1,0 +1,97 @@
+//! Words from numbers, and what has to be done to text from elsewhere before people see it.
+//!
+//! [`harmless`] is called where lines, rows and messages are made (`output`), and nowhere else: no other part has to
+//! think of it.
+
+/// `1 pod`, `2 pods`
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Text that neither drives a terminal nor shows other letters than it has, on one line.
+///
+/// Statuses, logs and events are written by whoever may. Control characters end lines and move cursors; those that
+/// turn the direction of writing or have no width make a name look like another one
+/// (<https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>).
+pub fn harmless(text: &str) -> String {
+    let shown = |char: char| match char {
+        _ if char.is_control() => ' ',
+        '\u{2028}' | '\u{2029}' => ' ',
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
+        _ => char,
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Without the escape sequences of ECMA-48: CSI up to its final byte, OSC up to BEL or ST, others of two characters.
+/// Colours would otherwise leave `[31m` behind.
+pub fn without_escapes(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(char) = rest.next() {
+        if char != '\u{1b}' {
+            plain.push(char);
+            continue;
+        }
+        match rest.next() {
+            Some('[') => while rest.next().is_some_and(|char| !('@'..='~').contains(&char)) {},
+            Some(']' | 'P' | 'X' | '^' | '_') => {
+                while rest.next().is_some_and(|char| char != '\u{7}' && char != '\u{1b}') {}
+                rest.next_if_eq(&'\\');
+            }
+            Some('(' | ')' | '*' | '+' | '#' | '%' | ' ') => drop(rest.next()),
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// Not more than so many characters, and a sign where something is missing.
+pub fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{} […]", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// As much of the text as fits into so many bytes.
+pub fn within(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_drives_a_terminal_or_looks_like_something_else() {
+        let table = [
+            ("gone:\n\u{1b}[2Jlow on memory", "gone:  [2Jlow on memory"),
+            ("C1 \u{9b}31m", "C1  31m"),
+            ("job/\u{202e}etargim\u{202c}", "job/\u{fffd}etargim\u{fffd}"),
+            ("mi\u{200b}gra\u{2060}te\u{feff}", "mi\u{fffd}gra\u{fffd}te\u{fffd}"),
+            ("one\u{2028}two", "one two"),
+            ("Übergrößenträger – 移行 ✓", "Übergrößenträger – 移行 ✓"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(harmless(text), shown);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let text = "ä".repeat(100);
+        assert_eq!(within(&text, 100).len(), 100);
+        assert_eq!(within(&format!("a{text}"), 100).len(), 99);
+        assert_eq!(within("short", 100), "short");
+        assert_eq!(cut(&text, 3), "äää […]");
+    }
+}
