@@ -21,7 +21,8 @@ use std::ffi::OsString;
 use std::{env, process};
 
 use crate::cli::Command;
-use crate::output::lines::{self, Style};
+use crate::output::lines;
+use crate::output::style::Style;
 use crate::output::{Output, termination};
 
 // Not by returning an ExitCode: the thread that waits may be blocked for good.

@@ -188,7 +188,9 @@ fn add(
     let rule = Rule { scope: scope.clone(), resource: resource.clone(), verbs, named: name.is_some() };
     let used = entry(rules, rule);
     used.names.extend(name.map(str::to_owned));
-    used.reasons.push(why);
+    if !used.reasons.contains(&why) {
+        used.reasons.push(why);
+    }
 }
 
 fn role(request: &Request, scope: &Scope, rules: &Rules) -> Result<String, Homeless> {

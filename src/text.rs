@@ -3,9 +3,23 @@
 //! [`harmless`] is called where lines, rows and messages are made (`output`), and nowhere else: no other part has to
 //! think of it.
 
+use std::time::Duration;
+
 /// `1 pod`, `2 pods`
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// `8s`, `2m 5s`: whole seconds, at least one.
+pub fn seconds(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs().max(1))).to_string()
+}
+
+/// Milliseconds are of interest in the first seconds only.
+pub fn rounded(duration: Duration) -> Duration {
+    let unit = if duration < Duration::from_secs(10) { 1 } else { 1000 };
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(milliseconds / unit * unit)
 }
 
 /// Text that neither drives a terminal nor shows other letters than it has, on one line.

@@ -68,10 +68,11 @@ impl Failure {
         let parsed: Option<ApiStatus> = serde_json::from_slice(body).ok();
         // A load balancer's or an ingress's own 404 says nothing of the object, nor its 400 of the request.
         let by_api = parsed.as_ref().is_some_and(|it| it.kind == "Status");
+        // A 504 in name, but no retry of the same request helps: the cache behind this server is older than what we have
+        // seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
+        let is_too_new = |cause: &Cause| cause.reason == "ResourceVersionTooLarge";
+        let too_new = parsed.as_ref().is_some_and(|it| it.details.causes.iter().any(is_too_new));
         let (reason, message) = parsed.map(|it| (it.reason, it.message)).unwrap_or_default();
-        // "Too large resource version" is a 504 in name, but no retry of the same request helps: the cache behind this
-        // server is older than what we have seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
-        let too_new = message.starts_with("Too large resource version");
         let class = match status.as_u16() {
             401 => Class::Unauthenticated,
             403 | 405 => Class::Denied,
@@ -95,6 +96,19 @@ struct ApiStatus {
     code: u16,
     reason: String,
     message: String,
+    details: Details,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    causes: Vec<Cause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: String,
 }
 
 /// A failure that came as an `ERROR` event within a watch.
@@ -122,6 +136,9 @@ mod tests {
     fn failures_are_sorted_by_what_has_to_be_done() {
         let status =
             |reason: &str, message: &str| format!(r#"{{"kind":"Status","reason":"{reason}","message":"{message}"}}"#);
+        let too_new = r#"{"kind":"Status","reason":"Timeout","message":"Too large resource version: 9, current: 1",
+            "details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"x"}],"retryAfterSeconds":1}}"#;
+        let too_new = too_new.to_owned();
         let table = [
             (401, status("Unauthorized", "Unauthorized"), Class::Unauthenticated),
             (403, status("Forbidden", "jobs.batch is forbidden"), Class::Denied),
@@ -132,7 +149,7 @@ mod tests {
             (400, "<html>Bad Request</html>".to_owned(), Class::Transient),
             (410, status("Expired", "too old resource version"), Class::Expired),
             (410, "Gone".to_owned(), Class::Expired),
-            (504, status("Timeout", "Too large resource version: 9, current: 1"), Class::Expired),
+            (504, too_new, Class::Expired),
             (504, status("Timeout", "Timeout: request did not complete"), Class::Transient),
             (500, status("", "etcdserver: leader changed"), Class::Transient),
             (429, "Too many requests".to_owned(), Class::Transient),

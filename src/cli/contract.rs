@@ -55,7 +55,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("service|9lives", "service/9lives"),
     ("job|x-migration-3.9.1", "job/x-migration-3.9.1"),
     ("job|a|b|c", "job/a job/b job/c"),
-    ("job|a|b|a", "job/a job/b"),
+    ("job|a|b|a", "job/a job/b job/a"),
     ("job|pod", "job/pod"),
     ("job|a|pod", "job/a job/pod"),
     // flags anywhere
@@ -129,7 +129,7 @@ const SHAPES: &[(&str, &str)] = &[
     ("job/migrate|service/db|pod/app=x", "job/migrate service/db pod/app=x"),
     ("data:job/migrate|job/migrate", "data:job/migrate job/migrate"),
     ("data:job/migrate|job/a|-n|other", "data:job/migrate other:job/a"),
-    ("data:job/a|job/a|job-wr/a|-n|data", "data:job/a"),
+    ("data:job/a|job/a|job-wr/a|-n|data", "data:job/a data:job/a data:job/a"),
     ("pod/app.kubernetes.io/name=db", "pod/app.kubernetes.io/name=db"),
     ("data:pod-wr/app in (a, b)", "data:pod-wr/app in (a,b)"),
     ("pod/!app", "pod/!app"),

@@ -47,7 +47,7 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
     pub cluster: Cluster,
-    /// in the order of the command line, each once
+    /// in the order of the command line
     pub targets: Vec<Target>,
     pub rules: Rules,
     pub speech: Speech,

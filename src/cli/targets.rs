@@ -1,8 +1,6 @@
 //! Words and options → targets: groundnuty's shapes, `MODE NAME...` and `MODE -lSELECTOR`, and our own,
 //! `[NAMESPACE:]MODE/NAME-or-SELECTOR`.
 
-use std::collections::HashSet;
-
 use super::options::{self, Cli, Usage};
 use crate::kinds::{self, Row};
 use crate::target::names::dns_label;
@@ -36,15 +34,13 @@ pub fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
     let Some((first, objects)) = words.split_first() else {
         return Err(Usage::new("nothing to wait for", format!("{EXAMPLES}; `--help` says more")));
     };
-    let mut targets = match written(first, suffix) {
+    let targets = match written(first, suffix) {
         Some(mode) => of_mode(mode, objects, &common)?,
         None if first.contains('/') => {
             words.iter().map(|word| target(word, suffix, &common)).collect::<Result<_, _>>()?
         }
         None => return Err(unknown_mode(first)),
     };
-    let mut seen = HashSet::new();
-    targets.retain(|target| seen.insert(target.clone()));
     if cli.min.is_some_and(|min| min > 1) && targets.iter().all(|target| target.selection.name.is_some()) {
         return Err(Usage::new(
             "`--min` counts what a selector matches, a name is one object",

@@ -49,14 +49,14 @@ pub enum Depth {
 
 /// Asks the API.
 #[derive(Clone)]
-pub struct Gatherer {
+pub struct Inspector {
     /// with the credentials of the wait
     pub client: Client,
     /// who this program is
     pub identity: Identity,
 }
 
-impl Gatherer {
+impl Inspector {
     /// Finds out why a target is not ready; two or three requests, one or two more for a closing report.
     pub async fn behind(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
         let jobs = match self.pods(target).await {

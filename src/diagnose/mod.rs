@@ -13,7 +13,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::explain::{Evidence, Explanation, explain};
-use self::gather::{Depth, Gatherer};
+use self::gather::{Depth, Inspector};
 use crate::target::Target;
 use crate::target::verdict::{Code, Verdict};
 
@@ -39,7 +39,7 @@ pub const LATE_REPORT: Duration = Duration::from_millis(500);
 
 /// Asks about all targets of a wait.
 pub struct Schedule {
-    gatherer: Gatherer,
+    inspector: Inspector,
     cases: Vec<Case>,
     rounds: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
     /// when to begin the closing report, until it has begun, and the end of the wait
@@ -102,12 +102,12 @@ enum Report {
 
 impl Schedule {
     /// About these targets; `timeout` is the time left to the whole wait.
-    pub fn new(gatherer: Gatherer, targets: impl IntoIterator<Item = Target>, timeout: Option<Duration>) -> Self {
+    pub fn new(inspector: Inspector, targets: impl IntoIterator<Item = Target>, timeout: Option<Duration>) -> Self {
         let now = Instant::now();
         let lead = timeout.map(|timeout| BEFORE_DEADLINE.min(timeout / 2));
         let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         Self {
-            gatherer,
+            inspector,
             cases: targets.into_iter().map(Case::new).collect(),
             rounds: FuturesUnordered::new(),
             closing: deadline.zip(lead).map(|(deadline, lead)| deadline - lead),
@@ -202,14 +202,14 @@ impl Schedule {
     /// One answer; a part of one if the time is up.
     fn round(&self, index: usize, depth: Depth, limit: Instant) -> LocalBoxFuture<'static, Answer> {
         let case = &self.cases[index];
-        let (gatherer, target, missing) = (self.gatherer.clone(), case.target.clone(), case.missing.is_some());
+        let (inspector, target, missing) = (self.inspector.clone(), case.target.clone(), case.missing.is_some());
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
                 if missing {
-                    gatherer.instead(&target, depth, &mut evidence).await;
+                    inspector.instead(&target, depth, &mut evidence).await;
                 } else {
-                    gatherer.behind(&target, depth, &mut evidence).await;
+                    inspector.behind(&target, depth, &mut evidence).await;
                 }
             })
             .await;

@@ -29,7 +29,7 @@ mod settling;
 mod sight;
 mod store;
 
-pub use self::open::Opener;
+pub use self::open::Setup;
 
 /// What a target's observer has to say; only changes are told.
 #[derive(Debug, Clone, PartialEq)]

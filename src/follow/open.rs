@@ -19,7 +19,7 @@ use crate::kinds::{self, ENDPOINT_SLICES, Judged, PODS, Reading, pod};
 use crate::target::{Demand, Target};
 
 /// What every target's stream is opened with.
-pub struct Opener {
+pub struct Setup {
     pub client: Client,
     pub identity: Identity,
     pub options: Options,
@@ -30,9 +30,9 @@ pub struct Opener {
     pub targets: Vec<Target>,
 }
 
-impl Opener {
+impl Setup {
     /// The steps of a target; `look_by` asks for a look at all that it is about.
-    pub fn open(&self, target: &Target, look_by: &LookBy) -> LocalBoxStream<'static, Step> {
+    pub fn follow(&self, target: &Target, look_by: &LookBy) -> LocalBoxStream<'static, Step> {
         let selection = &target.selection;
         let query = Query {
             name: selection.name.clone(),

@@ -22,7 +22,7 @@ use crate::target::verdict::{Code, Reason};
 use crate::target::{Demand, Kind, Resource, Target};
 
 /// Every kind, in the order in which help and errors name them.
-pub static KINDS: [&Row; 3] = [&job::ROW, &pod::ROW, &service::ROW];
+pub static KINDS: &[&Row] = &[&job::ROW, &pod::ROW, &service::ROW];
 
 /// A kind.
 pub struct Row {
@@ -122,17 +122,17 @@ pub enum Causes {
 
 /// The row of a kind.
 pub fn of(kind: &Kind) -> &'static Row {
-    KINDS.into_iter().find(|row| row.kind == *kind).expect("a target's kind comes from the table")
+    KINDS.iter().copied().find(|row| row.kind == *kind).expect("a target's kind comes from the table")
 }
 
 /// What a word means as a mode: `job-wr`, `pod`.
 pub fn mode(word: &str) -> Option<(&'static Row, &'static Mode)> {
-    KINDS.into_iter().find_map(|row| Some((row, row.modes.iter().find(|mode| row.calls(mode, word))?)))
+    KINDS.iter().copied().find_map(|row| Some((row, row.modes.iter().find(|mode| row.calls(mode, word))?)))
 }
 
 /// Every mode, in the order of the table.
 pub fn modes() -> impl Iterator<Item = &'static Mode> {
-    KINDS.into_iter().flat_map(|row| row.modes)
+    KINDS.iter().copied().flat_map(|row| row.modes)
 }
 
 /// Whether the success of this target is kept, come what may.

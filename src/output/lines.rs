@@ -1,12 +1,10 @@
-//! What a person or a program sees while it waits: lines with what they are about, in groundnuty's `[time] text` look or
-//! as JSON.
+//! What a person or a program sees while it waits: statuses and changes in, lines out.
 //!
-//! Pure: statuses and changes in, lines out. Where they are written, and when, is not known here.
+//! Pure. How lines are written is `style`'s, where and when they are is not known here.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use serde::Serialize;
-
+use super::style::{Line, State, Topic};
 use crate::api::watch::{Method, NoWatch};
 use crate::diagnose::explain::Explanation;
 use crate::follow::Step;
@@ -14,174 +12,7 @@ use crate::outcome::{self, Outcome};
 use crate::status::Status;
 use crate::target::Target;
 use crate::target::verdict::{Quorum, Verdict};
-use crate::text::harmless;
-
-/// One thing that is said.
-#[derive(Debug, Clone)]
-pub struct Line {
-    topic: Topic,
-    /// what it is about, none if it is the whole wait
-    target: Option<Target>,
-    state: &'static str,
-    reason: Option<String>,
-    text: String,
-    exit_code: Option<i32>,
-    /// part of how it ended
-    is_end: bool,
-}
-
-/// Why something is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Topic {
-    /// what is waited for
-    Start,
-    /// a target stands otherwise than before
-    Change,
-    /// why it is not ready, in other words
-    Explanation,
-    /// every 30 s
-    Heartbeat,
-    /// something worth knowing that changes nothing
-    Remark,
-    /// the API does not answer, or answers again
-    Outage,
-    /// part of the report on a bad end
-    Report,
-    /// a line of a container's log, in that report
-    Log,
-    /// how it ended
-    End,
-    /// the Role that would have allowed it, after the end
-    Remedy,
-}
-
-/// How lines are written.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    /// one object a line
-    pub json: bool,
-    /// only a bad end
-    pub quiet: bool,
-    /// states in colours; they are words, too
-    pub color: bool,
-}
-
-/// A line of `--output json`. Fields are added, never changed; those that say nothing are left out.
-///
-/// | field | what it says |
-/// | --- | --- |
-/// | `time` | when, in UTC: `2026-11-21T12:00:00.123Z` |
-/// | `event` | `start`, `change`, `explanation`, `heartbeat`, `remark`, `outage`, `report`, `log`, `end` or `remedy` |
-/// | `target` | `job/migrate`; left out where the line is about the whole wait |
-/// | `namespace` | of the target; left out for all namespaces |
-/// | `state` | of the target: `ready`, `waiting`, `failed`, or `unknown` before the first answer; of the wait: `waiting`, and at its end `ready`, `failed`, `denied`, `invalid`, `configuration`, `deadline`, `interrupted` or `terminated` |
-/// | `reason` | one word for programs, as in `NotFound` or `BackoffLimitExceeded`; not for `ready` |
-/// | `message` | one line for people |
-/// | `elapsed` | seconds since the start |
-/// | `exit_code` | with `end` |
-#[derive(Serialize)]
-struct Json<'a> {
-    time: String,
-    event: Topic,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespace: Option<&'a str>,
-    state: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    message: &'a str,
-    elapsed: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<i32>,
-}
-
-impl Style {
-    /// The line's text, without a line end; none if it is not to be said.
-    pub fn write(self, line: &Line, now: SystemTime, elapsed: Duration) -> Option<String> {
-        if self.quiet && !line.is_bad_end() {
-            return None;
-        }
-        Some(if self.json { line.json(now, elapsed) } else { self.plain(line, now, elapsed) })
-    }
-
-    fn plain(self, line: &Line, now: SystemTime, elapsed: Duration) -> String {
-        if line.topic == Topic::Remedy {
-            return format!("hint: this would allow it: kubectl apply -f - <<END\n{}END", line.text);
-        }
-        let time = humantime::format_rfc3339_seconds(now);
-        let about = line.target.as_ref().map(|target| format!("{target}: ")).unwrap_or_default();
-        let text = line.text.clone();
-        let state = colored(line.state, line.state, self.color);
-        let text = match line.topic {
-            Topic::Change if text.is_empty() => state,
-            Topic::Change => format!("{state}: {text}"),
-            Topic::Heartbeat => format!("still waiting after {}: {text}", seconds(elapsed)),
-            Topic::End => colored(&text, line.state, self.color),
-            _ => text,
-        };
-        format!("[{time}] {about}{text}")
-    }
-}
-
-/// Green is ready, yellow may become so, red will not.
-pub fn colored(text: &str, state: &str, color: bool) -> String {
-    let code = match state {
-        "ready" => 32,
-        "waiting" | "unknown" => 33,
-        _ => 31,
-    };
-    if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-}
-
-impl Line {
-    /// Whether it tells how a wait ended badly.
-    pub fn is_bad_end(&self) -> bool {
-        self.is_end && self.exit_code != Some(0)
-    }
-
-    fn of_wait(topic: Topic, state: &'static str, text: &str) -> Self {
-        Self { topic, target: None, state, reason: None, text: harmless(text), exit_code: None, is_end: false }
-    }
-
-    fn of(topic: Topic, target: &Target, verdict: Option<&Verdict>, text: impl AsRef<str>) -> Self {
-        let reason = verdict.and_then(Verdict::reason).map(|reason| harmless(&reason.code.to_string()));
-        Self {
-            topic,
-            target: Some(target.clone()),
-            state: state(verdict),
-            reason,
-            text: harmless(text.as_ref()),
-            exit_code: None,
-            is_end: false,
-        }
-    }
-
-    fn json(&self, now: SystemTime, elapsed: Duration) -> String {
-        let json = Json {
-            time: humantime::format_rfc3339_millis(now).to_string(),
-            event: self.topic,
-            target: self.target.as_ref().map(Target::to_string),
-            namespace: self.target.as_ref().and_then(Target::namespace),
-            state: self.state,
-            reason: self.reason.as_deref(),
-            message: &self.text,
-            elapsed: rounded(elapsed).as_secs_f64(),
-            exit_code: self.exit_code,
-        };
-        serde_json::to_string(&json).expect("texts and numbers are JSON")
-    }
-}
-
-fn state(verdict: Option<&Verdict>) -> &'static str {
-    match verdict {
-        None => "unknown",
-        Some(Verdict::Ready) => "ready",
-        Some(Verdict::Waiting(_)) => "waiting",
-        Some(Verdict::Failed(_)) => "failed",
-    }
-}
+use crate::text::{harmless, rounded, seconds};
 
 /// What is waited for, said once at the start.
 pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) -> Line {
@@ -192,7 +23,7 @@ pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) ->
         Some(Duration::ZERO) => ", looking once".to_owned(),
         Some(limit) => format!(", at most {}", humantime::format_duration(limit)),
     };
-    Line::of_wait(Topic::Start, "waiting", &format!("waiting for {}{limit}", names.join(joint)))
+    Line::of_wait(Topic::Start, State::Waiting, &format!("waiting for {}{limit}", names.join(joint)))
 }
 
 /// `job/migrate in namespace shop`
@@ -252,7 +83,7 @@ pub fn explanation(status: &Status, text: &str) -> Line {
 
 /// Something about the whole wait that changes nothing.
 pub fn remark(text: impl AsRef<str>) -> Line {
-    Line::of_wait(Topic::Remark, "waiting", text.as_ref())
+    Line::of_wait(Topic::Remark, State::Waiting, text.as_ref())
 }
 
 /// That it still waits, and for what; one line however many targets there are. Nothing where their outage is told.
@@ -266,7 +97,7 @@ pub fn heartbeat(statuses: &[Status]) -> Option<Line> {
     let ready = statuses.iter().filter(|status| status.is_ready()).count();
     let more = if others > 0 { format!("; and {others} more") } else { String::new() };
     let text = format!("{ready} of {} ready; waiting for {}: {}{more}", statuses.len(), first.target, blockage(first));
-    Some(Line::of_wait(Topic::Heartbeat, "waiting", &text))
+    Some(Line::of_wait(Topic::Heartbeat, State::Waiting, &text))
 }
 
 /// Why the whole wait goes on.
@@ -305,11 +136,6 @@ pub fn outage(status: &Status, text: &str, lasted: Duration) -> Line {
 pub fn recovery(status: &Status, lasted: Duration) -> Line {
     let text = format!("the API server answers again, after {}", seconds(lasted));
     Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
-}
-
-/// `8s`, `2m 5s`: whole seconds, at least one.
-fn seconds(duration: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(duration.as_secs().max(1))).to_string()
 }
 
 /// The report on a bad end: of each target in question what is known of the reason, and the end of a log.
@@ -353,7 +179,7 @@ pub fn message(outcome: &Outcome, statuses: &[Status], closing: &Line) -> (Vec<S
 
 /// The YAML of a Role for a wait that was denied. It is our own text: its lines stay lines.
 pub fn role(yaml: &str) -> Line {
-    Line { is_end: true, text: yaml.to_owned(), ..Line::of_wait(Topic::Remedy, "denied", "") }
+    Line { is_end: true, text: yaml.to_owned(), ..Line::of_wait(Topic::Remedy, State::Denied, "") }
 }
 
 /// The last line: how it ended, how long that took, and what every target was waiting for if it did not end well.
@@ -362,33 +188,30 @@ pub fn closing(outcome: &Outcome, statuses: &[Status], lasted: Duration) -> Line
     // What is behind a reason has lines of its own in a report.
     let bare = unmet(statuses, |status| joined([verdict_text(status), outage_text(status)]));
     let (state, text) = match outcome {
-        Outcome::Ready => ("ready", format!("done {after}")),
-        Outcome::Failed => ("failed", format!("failed {after}{bare}")),
-        Outcome::Denied => ("denied", format!("the API refuses what this wait needs {after}{bare}")),
-        Outcome::Invalid(text) => ("invalid", format!("error: {text}")),
-        Outcome::Deadline => ("deadline", format!("deadline passed {after}{bare}")),
-        Outcome::NotYet => ("deadline", format!("not ready, looked once {after}{bare}")),
-        Outcome::Interrupted => ("interrupted", format!("interrupted (SIGINT) {after}{}", unmet(statuses, blockage))),
-        Outcome::Terminated => ("terminated", format!("terminated (SIGTERM) {after}{}", unmet(statuses, blockage))),
+        Outcome::Ready => (State::Ready, format!("done {after}")),
+        Outcome::Failed => (State::Failed, format!("failed {after}{bare}")),
+        Outcome::Denied => (State::Denied, format!("the API refuses what this wait needs {after}{bare}")),
+        Outcome::Invalid(text) => (State::Invalid, format!("error: {text}")),
+        Outcome::Deadline => (State::Deadline, format!("deadline passed {after}{bare}")),
+        Outcome::NotYet => (State::Deadline, format!("not ready, looked once {after}{bare}")),
+        Outcome::Interrupted => {
+            (State::Interrupted, format!("interrupted (SIGINT) {after}{}", unmet(statuses, blockage)))
+        }
+        Outcome::Terminated => {
+            (State::Terminated, format!("terminated (SIGTERM) {after}{}", unmet(statuses, blockage)))
+        }
     };
     end(outcome.code(), state, &text)
 }
 
 /// The last line of a wait that never began: a usage error, or a configuration that a person has to mend.
 pub fn refusal(code: i32, text: &str) -> Line {
-    let state = if code == outcome::USAGE { "invalid" } else { "configuration" };
+    let state = if code == outcome::USAGE { State::Invalid } else { State::Configuration };
     end(code, state, &text.replace('\n', "; "))
 }
 
-fn end(code: i32, state: &'static str, text: &str) -> Line {
+fn end(code: i32, state: State, text: &str) -> Line {
     Line { exit_code: Some(code), is_end: true, ..Line::of_wait(Topic::End, state, text) }
-}
-
-/// Milliseconds are of interest in the first seconds only.
-fn rounded(duration: Duration) -> Duration {
-    let unit = if duration < Duration::from_secs(10) { 1 } else { 1000 };
-    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(milliseconds / unit * unit)
 }
 
 fn unmet(statuses: &[Status], why: impl Fn(&Status) -> String) -> String {
@@ -400,8 +223,7 @@ fn unmet(statuses: &[Status], why: impl Fn(&Status) -> String) -> String {
 /// One line of the live view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// `waiting`
-    pub state: &'static str,
+    pub state: State,
     /// `job/migrate`
     pub target: String,
     /// the reason, or nothing
@@ -412,7 +234,7 @@ pub struct Row {
 pub fn rows(statuses: &[Status]) -> Vec<Row> {
     let row = |status: &Status| {
         let text = if status.is_ready() { String::new() } else { harmless(&blockage(status)) };
-        Row { state: state(status.verdict.as_ref()), target: status.target.to_string(), text }
+        Row { state: State::of(status.verdict.as_ref()), target: status.target.to_string(), text }
     };
     statuses.iter().map(row).collect()
 }

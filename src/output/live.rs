@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::lines::{Row, colored};
+use super::lines::Row;
+use super::style::State;
 
 /// Draws; erases what it has drawn when it is dropped.
 pub struct Live {
@@ -36,12 +37,12 @@ impl Live {
         while self.lines.len() < rows.len() {
             let style = ProgressStyle::with_template("{prefix}{wide_msg}").expect("the template is one");
             let bar = self.screen.add(ProgressBar::no_length().with_style(style));
-            let row = Row { state: "unknown", target: String::new(), text: String::new() };
+            let row = Row { state: State::Unknown, target: String::new(), text: String::new() };
             self.lines.push(Drawn { bar, row, took: None });
         }
         let elapsed = self.started.elapsed();
         for (line, row) in self.lines.iter_mut().zip(rows) {
-            line.took = (row.state == "ready").then(|| line.took.unwrap_or(elapsed));
+            line.took = (row.state == State::Ready).then(|| line.took.unwrap_or(elapsed));
             line.row = row;
         }
         self.tick();
@@ -53,7 +54,7 @@ impl Live {
         for Drawn { bar, row, took } in &self.lines {
             let elapsed =
                 humantime::format_duration(Duration::from_secs(took.unwrap_or(self.started.elapsed()).as_secs()));
-            let state = colored(&format!("{:<8}", row.state), row.state, self.color);
+            let state = row.state.color(&format!("{:<8}", row.state), self.color);
             bar.set_prefix(format!("{state}{:<width$}  {elapsed:>7}  ", row.target));
             bar.set_message(row.text.clone());
         }

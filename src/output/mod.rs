@@ -5,6 +5,7 @@
 
 pub mod lines;
 mod live;
+pub mod style;
 pub mod termination;
 
 use std::io::{self, Write};
@@ -18,7 +19,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::text::harmless;
 
-use self::lines::{Line, Row, Style};
+use self::lines::Row;
+use self::style::{Line, Style};
 use crate::output::live::Live;
 
 /// A write that takes so long will not end: nobody reads the pipe.

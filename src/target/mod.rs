@@ -4,6 +4,7 @@
 //! it; reading it belongs to `cli`, which also knows groundnuty's shapes.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use self::selector::Selector;
@@ -136,14 +137,9 @@ impl Target {
 
 /// Each target once: `job/a shop:job/a` is one for whoever is in the namespace shop.
 pub fn resolved(targets: &[Target], namespace: &str) -> Vec<Target> {
-    let mut resolved: Vec<Target> = Vec::new();
-    for target in targets {
-        let target = target.clone().resolve(namespace);
-        if !resolved.contains(&target) {
-            resolved.push(target);
-        }
-    }
-    resolved
+    let mut seen = HashSet::new();
+    let resolved = targets.iter().map(|target| target.clone().resolve(namespace));
+    resolved.filter(|target| seen.insert(target.clone())).collect()
 }
 
 /// The name, the selector (`app=db`, `-lapp`) or `*` for every object; a name with labels beside it is
@@ -187,6 +183,19 @@ mod tests {
         };
         let forms = ["app=db", "app", "!app", "app in (a,b)", "app,tier"];
         assert_eq!(forms.map(shown), ["app=db", "-lapp", "!app", "app in (a,b)", "-lapp,tier"]);
+    }
+
+    #[test]
+    fn target_is_waited_for_once_however_often_it_is_named() {
+        let kind = Kind { name: "pod".into(), resource: Resource::namespaced("", "v1", "pods") };
+        let pod = |scope, name: &str| {
+            let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
+            Target { kind: kind.clone(), demand: Demand::Every, scope, selection }
+        };
+        let shop = || Scope::Namespace("shop".to_owned());
+        let targets = [pod(Scope::Default, "a"), pod(shop(), "a"), pod(shop(), "b"), pod(Scope::Default, "a")];
+        assert_eq!(resolved(&targets, "shop"), [pod(shop(), "a"), pod(shop(), "b")]);
+        assert_eq!(resolved(&targets, "data").len(), 3);
     }
 
     #[test]

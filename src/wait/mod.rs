@@ -19,14 +19,15 @@ use crate::api::config::Login;
 use crate::api::failure::Failure;
 use crate::api::watch::LookBy;
 use crate::diagnose::explain::Explanation;
-use crate::diagnose::gather::Gatherer;
+use crate::diagnose::gather::Inspector;
 use crate::diagnose::{Learned, Schedule};
 use crate::follow::gone::Policy;
-use crate::follow::{Opener, Options, Step};
+use crate::follow::{Options, Setup, Step};
 use crate::identity::Identity;
 use crate::outcome::Outcome;
 use crate::output::Output;
-use crate::output::lines::{self, Line};
+use crate::output::lines;
+use crate::output::style::Line;
 use crate::status::{Progress, Status};
 use crate::target::rules::Rules;
 use crate::target::verdict::Verdict;
@@ -75,9 +76,9 @@ pub async fn run(
     let client = client?;
     output.say(&lines::opening(&targets, rules.quorum, rules.timeout));
     let left = rules.timeout.filter(|_| !rules.is_one_look()).map(|timeout| timeout.saturating_sub(started.elapsed()));
-    let gatherer = Gatherer { client: client.clone(), identity: identity.clone() };
+    let inspector = Inspector { client: client.clone(), identity: identity.clone() };
     let mut beside = Beside {
-        schedule: Schedule::new(gatherer, targets.iter().cloned(), left),
+        schedule: Schedule::new(inspector, targets.iter().cloned(), left),
         poster: posts_events.then(|| Poster::new(client.clone(), &identity)).transpose().unwrap_or_else(|useless| {
             tracing::warn!("{useless}");
             None
@@ -85,13 +86,13 @@ pub async fn run(
     };
     let looks: Vec<LookBy> = targets.iter().map(|_| LookBy::default()).collect();
     let in_pod = identity.in_pod;
-    let opener = opener(client, identity, &rules, targets.clone());
-    let steps = targets.iter().zip(&looks).map(|(target, look_by)| opener.open(target, look_by)).collect();
+    let setup = setup(client, identity, &rules, targets.clone());
+    let steps = targets.iter().zip(&looks).map(|(target, look_by)| setup.follow(target, look_by)).collect();
     let wait = Wait::new(rules, in_pod, targets, looks, progress, output);
     wait.drive(steps, &mut beside).await
 }
 
-fn opener(client: Client, identity: Identity, rules: &Rules, targets: Vec<Target>) -> Opener {
+fn setup(client: Client, identity: Identity, rules: &Rules, targets: Vec<Target>) -> Setup {
     let once = rules.is_one_look();
     let unless_once = |time: Duration| if once { Duration::ZERO } else { time };
     let options = Options {
@@ -102,7 +103,7 @@ fn opener(client: Client, identity: Identity, rules: &Rules, targets: Vec<Target
         own_uid: identity.pod_uid.clone(),
     };
     let policy = Policy { missing: rules.missing, once };
-    Opener { client, identity, options, policy, pause: rules.poll_pause, targets }
+    Setup { client, identity, options, policy, pause: rules.poll_pause, targets }
 }
 
 /// What goes on beside the wait and never holds it up.
@@ -321,7 +322,7 @@ mod tests {
         let client = Client::of_service(tower::service_fn(|_| async {
             Ok::<_, tower::BoxError>(http::Response::new(kube::client::Body::empty()))
         }));
-        let schedule = Schedule::new(Gatherer { client, identity: Identity::default() }, targets.clone(), None);
+        let schedule = Schedule::new(Inspector { client, identity: Identity::default() }, targets.clone(), None);
         let looks = targets.iter().map(|_| LookBy::default()).collect();
         let progress = watch::channel(Progress::default()).0;
         (Wait::new(rules, false, targets, looks, progress, Output::start()), schedule)

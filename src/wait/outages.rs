@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::REMINDER;
 use crate::api::failure::{Class, Failure};
-use crate::output::lines::{self, Line};
+use crate::output::lines;
+use crate::output::style::Line;
 use crate::status::{Outage, Status};
 use crate::target::rules::Rules;
 use crate::target::verdict::{Quorum, Verdict};
