@@ -155,7 +155,6 @@ fn every_shape_gives_its_targets() {
 /// What many hints have in common.
 const COMMON: [(&str, &str); 9] = [
     ("$SHELLS", "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`"),
-    ("$MODES", "modes: job, job-wr, job-we, pod, pod-wr, pod-we, service, service-wr"),
     ("$SELECTORS", "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`"),
     ("$TIMES", "`90s`, `5m`, `1h30m` or a number of seconds"),
     ("$KUBECTL", "of kubectl's options it knows -n, -A, -l, --field-selector, --context and --kubeconfig"),
@@ -502,7 +501,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 ];
 
 fn whole(hint: &str) -> String {
-    COMMON.iter().fold(hint.to_owned(), |hint, (name, text)| hint.replace(name, text))
+    let modes: Vec<&str> = kinds::modes().map(|mode| mode.word).collect();
+    let hint = hint.replace("$MODES", &format!("modes: {}", modes.join(", ")));
+    COMMON.iter().fold(hint, |hint, (name, text)| hint.replace(name, text))
 }
 
 #[test]
