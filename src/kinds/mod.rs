@@ -9,6 +9,7 @@ pub mod job;
 pub mod members;
 pub mod object;
 pub mod pod;
+pub mod pvc;
 pub mod service;
 pub mod set;
 
@@ -22,7 +23,7 @@ use crate::target::verdict::{Code, Reason};
 use crate::target::{Demand, Kind, Resource, Target};
 
 /// Every kind, in the order in which help and errors name them.
-pub static KINDS: &[&Row] = &[&job::ROW, &pod::ROW, &service::ROW];
+pub static KINDS: &[&Row] = &[&job::ROW, &pod::ROW, &service::ROW, &pvc::ROW];
 
 /// A kind.
 pub struct Row {
