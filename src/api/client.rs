@@ -149,6 +149,7 @@ impl Client {
     }
 
     async fn send(&self, mut request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
+        // Locked while a plugin runs: all requests wait for the same new credentials instead of running it again.
         let session = self.access.session().await?;
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         if let Some(authorization) = session.authorization.or_else(|| self.access.login.credentials.header()) {

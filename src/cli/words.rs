@@ -77,9 +77,11 @@ fn takes_next(option: &str) -> bool {
 /// Puts a selector together that was split at its spaces: `app in (a,` `b)`, `app=x,` `tier=db`.
 fn join(pieces: Vec<String>) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
+    // Whether a parenthesis of the last word is still open: then everything but an option belongs to it.
     let mut open = false;
     let mut pieces = pieces.into_iter().peekable();
     while let Some(piece) = pieces.next() {
+        // `in` and `notin` are names, too: they are operators only before a parenthesis.
         let operator = match piece.strip_prefix("not").unwrap_or(&piece).strip_prefix("in") {
             Some("") => pieces.peek().is_some_and(|next| next.starts_with('(')),
             Some(rest) => rest.trim_start().starts_with('('),

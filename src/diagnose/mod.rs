@@ -249,6 +249,7 @@ impl Case {
         };
         let missing = verdict.is_missing();
         self.failed = matches!(verdict, Verdict::Failed(_));
+        // It came, or went: what was asked before was about something else.
         if missing != self.missing.is_some() {
             self.missing = missing.then_some(now);
             self.looked = None;
@@ -259,6 +260,8 @@ impl Case {
             self.due = None;
             return true;
         }
+        // Something that is missing is asked about once; what is there soon after its reason has stood for a while, then
+        // in the rhythm of all targets together.
         let next = match (self.missing, self.looked) {
             (Some(_), Some(_)) => return same,
             (Some(since), None) => since + MISSING,

@@ -99,7 +99,7 @@ struct Gone {
 impl Gone {
     fn pass(&mut self, step: Step) -> Vec<Step> {
         match step {
-            // One look is over only when the search is.
+            // One look is over only when the search is, and the search begins when the absence is known.
             Step::Verdict(verdict) if verdict.is_missing() && self.policy.once && self.may_be_absent() => {
                 self.held = Some(verdict);
                 Vec::new()

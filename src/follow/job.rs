@@ -154,6 +154,7 @@ impl Jobs {
     fn appeared(&mut self, job: Fact, is_known: bool) {
         self.seen |= job.state != State::Stale;
         self.kept.remove(&job.key);
+        // In the order of likelihood: the very same, its namesake, anybody. Each takes one place only.
         let place = self.unreplaced.iter().position(|gone| gone.uid == job.uid);
         let place = place.or_else(|| self.unreplaced.iter().position(|gone| !is_known && gone.key == job.key));
         let place = place.or_else(|| (!is_known && !self.unreplaced.is_empty()).then_some(0));

@@ -66,6 +66,7 @@ impl Store {
         for key in missing.collect::<Vec<_>>() {
             gone.extend(self.members.remove(&key));
         }
+        // One that was made anew under its name is gone and new at once.
         let mut new = 0;
         for fact in facts {
             let uid = fact.uid.clone();

@@ -109,6 +109,7 @@ impl Members {
         if fact.state == State::Leaving && fact.release.is_some_and(|release| release <= now) {
             fact.state = State::Overdue;
         }
+        // By the shape of both: a heartbeat or a label that changes must not let the set settle anew.
         let earlier = self.take(&fact.key);
         self.changed |= self.shape(earlier.as_ref()) != self.shape(Some(&fact));
         self.by_state[fact.state as usize].insert(Rc::clone(&fact.key));

@@ -46,6 +46,8 @@ impl Judge<'_> {
         if self.counted() == 0 {
             return self.nothing_counts();
         }
+        // A failure is final only where each has to be ready: with `Any` another one may be, and with `EveryOrFailed` it
+        // is an end like any other.
         match (demand, members.first(State::Failed)) {
             (Demand::Any, _) => self.any(min),
             (Demand::Every, Some(failed)) => self.failed(failed),

@@ -186,6 +186,7 @@ impl Wait {
 
     fn take(&mut self, index: usize, step: Step, schedule: &mut Schedule) {
         let mut line = None;
+        // The line is made of how things stood before; what is known of the reason goes with the verdict it was about.
         self.progress.send_modify(|progress| {
             let is_told = outages::is_told(&progress.statuses);
             let status = &mut progress.statuses[index];

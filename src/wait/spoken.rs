@@ -25,6 +25,7 @@ impl Spoken {
         let differs = |before: &Verdict| {
             std::mem::discriminant(before) != std::mem::discriminant(verdict) || code(before) != code(verdict)
         };
+        // What is owed is not this text but the state at its time: `catch_up` tells the last one.
         let says = before.is_none_or(differs) || self.at.is_none_or(|at| at.elapsed() >= PAUSE);
         self.owes = !says;
         if says {

@@ -24,7 +24,9 @@ use super::failure::Failure;
 use crate::target::Resource;
 
 mod event;
+mod following;
 mod list;
+mod refused;
 #[cfg(test)]
 mod scripts;
 mod watcher;

@@ -6,31 +6,21 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures::future::LocalBoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::event::{End, What, read};
+use super::following::{Following, SHORT};
 use super::list::{Lister, Seen, Sink};
+use super::refused::{MUTE, Refused};
 use super::{Listed, LookBy, Method, NoWatch, Query, Update};
 use crate::api::backoff::{Backoff, Cost, Poll};
 use crate::api::client::{Client, Lines};
 use crate::api::failure::{Class, Failure};
 
-/// A watch that ends sooner and brought nothing is reopened only after a back-off.
-const SHORT: Duration = Duration::from_secs(1);
 /// A watch that lasted so long shows that the connection is good again.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// Bookmarks come every 60 s, also for a quiet object. A stream that has had one and then nothing for so long has lost
-/// its server, even if a proxy in between still answers keepalives.
-const HEARTBEAT: Duration = Duration::from_secs(90);
-/// How much longer than asked for a watch may stay open before it is given up.
-const OVERTIME: Duration = Duration::from_secs(10);
-/// How soon what is refused or does not work is tried again while a lower way does: this, then twice as long each time,
-const FIRST_PROBE: Duration = Duration::from_secs(2);
-/// and at last so often.
-const PROBE: Duration = Duration::from_mins(1);
 /// How many watches in a row may fail to open or come to nothing before lists are asked for instead: something between
 /// here and the API server may let lists through and no watch.
 const TRIES: u32 = 3;
@@ -38,10 +28,6 @@ const TRIES: u32 = 3;
 const BLIND: Duration = Duration::from_secs(15);
 /// What the opening of a watch gets at least.
 const OPENING: Duration = Duration::from_secs(5);
-/// How soon watches are tried again that were opened and then stayed silent beyond their time.
-const MUTE: Duration = Duration::from_hours(1);
-/// How long a resumed watch may take at most to bring what has happened before it was opened.
-const CATCH_UP: Duration = Duration::from_millis(500);
 
 pub struct Watcher {
     lister: Lister,
@@ -85,30 +71,6 @@ pub struct Watcher {
     method: Method,
 }
 
-/// A verb that is not permitted, perhaps only for now: an API server that has just started refuses for a moment what it
-/// will allow (it answers before it knows all Roles), and a Role may come with the same installation.
-#[derive(Clone, Copy)]
-struct Refused {
-    at: Instant,
-    wait: Duration,
-}
-
-impl Refused {
-    /// `wish` is the server's.
-    fn after(earlier: Option<Self>, wish: Option<Duration>) -> Self {
-        let wait = earlier.map_or(FIRST_PROBE, |earlier| (earlier.wait * 2).min(PROBE));
-        Self { at: Instant::now(), wait: wait.max(wish.unwrap_or_default().min(MUTE)) }
-    }
-
-    fn next_try(self) -> Instant {
-        self.at + self.wait
-    }
-
-    fn may_be_tried(self) -> bool {
-        self.next_try() <= Instant::now()
-    }
-}
-
 enum Phase {
     /// list (or get)
     Look,
@@ -118,22 +80,6 @@ enum Phase {
     Follow(Following),
     /// nothing more is wanted
     Over,
-}
-
-struct Following {
-    lines: Lines,
-    /// the last version seen, to resume from
-    version: String,
-    opened: Instant,
-    limit: Instant,
-    /// of the last line, if there was one
-    heard: Option<Instant>,
-    /// by when it has brought what had happened before it was opened
-    caught_up: Instant,
-    /// that moment has come
-    live: bool,
-    /// it is known to be of use
-    good: bool,
 }
 
 impl Watcher {
@@ -213,10 +159,12 @@ impl Watcher {
             }
             (Err(failure), None) => return Err(failure),
         };
+        // Lists work, so watches alone do not: from here on it polls.
         if let Some(failure) = suspicion {
             self.block(&failure);
         }
         self.backoff.reset();
+        // The list shows how things stood when it was asked for, or later: what happened since may be in it or not.
         (self.asked, self.seen) = (Some(asked), asked);
         // One object costs the same each time.
         self.cost = self.lister.query().name.is_none().then(|| Cost { took: asked.elapsed(), bytes });
@@ -249,6 +197,7 @@ impl Watcher {
             return Rested::Over;
         }
         let until = Instant::now() + pause;
+        // A wish does not shorten a back-off: thousands of waiters have the same one when their server is down.
         if self.failed {
             sleep_until(until).await;
             return Rested::Over;
@@ -316,6 +265,8 @@ impl Watcher {
 
     /// Opens the watch after what the last one left as a pause.
     async fn open(&mut self, version: String) -> Result<(), Failure> {
+        // Nobody looks while a watch is being opened: the server's wish for a pause, and a server that is silent, may
+        // take so long together and no longer. During an outage lists fail as well, so there is nothing to hurry for.
         let blind_until = self.tried + BLIND;
         if !self.failed {
             self.pause = self.pause.min(blind_until.saturating_duration_since(Instant::now()));
@@ -342,21 +293,9 @@ impl Watcher {
                 return self.not_opened(version, Failure { class: Class::Silent, ..Failure::transient(text) });
             }
         };
-        let opened = Instant::now();
-        let limit = opened + Duration::from_secs(seconds.into()) + OVERTIME;
-        let caught_up = opened + self.seen.elapsed().min(CATCH_UP);
         self.backoff.reset();
         self.recovered();
-        self.phase = Phase::Follow(Following {
-            lines,
-            version,
-            opened,
-            limit,
-            heard: None,
-            caught_up,
-            live: false,
-            good: false,
-        });
+        self.phase = Phase::Follow(Following::new(lines, version, seconds, self.seen));
         Ok(())
     }
 
@@ -376,6 +315,7 @@ impl Watcher {
             // Nothing was watched since the last list.
             Class::Denied if self.asked == Some(self.seen) => self.poll_from_now(version, &failure),
             _ => {
+                // One refusal or one silence is enough to ask lists; what breaks may be chance.
                 let is_clear = !self.failed && matches!(failure.class, Class::Denied | Class::Silent);
                 if self.comes_to_nothing(Some(version.clone()), &failure, if is_clear { TRIES } else { 1 }) {
                     if told && self.blocked.is_none() {
@@ -408,6 +348,7 @@ impl Watcher {
         let pause = failure.retry_after.unwrap_or_default();
         let blind = version.is_some() && self.tried.elapsed() + pause >= BLIND;
         if self.blocked.is_some() {
+            // Known already: the polls go on in their rhythm, and the next try is later.
             self.block(failure);
             self.pause = self.until_poll();
         } else if self.useless >= TRIES || blind {
@@ -482,6 +423,7 @@ impl Watcher {
         if update.is_some() {
             self.lister.take(event.object).map_err(|error| End::garbage(&error))?;
         }
+        // Only now: an object that cannot be read must come again.
         if let Phase::Follow(following) = &mut self.phase {
             following.version = event.version;
         }
@@ -505,6 +447,7 @@ impl Watcher {
         };
         let lasted = following.opened.elapsed();
         tracing::debug!(?end, ?lasted, "watch ended");
+        // Before it was live it showed nothing that the reader relies upon.
         if following.live {
             self.queue.push_back(Update::Blind);
             (self.seen, self.tried) = (Instant::now(), Instant::now());
@@ -512,9 +455,11 @@ impl Watcher {
         if lasted >= HEALTHY {
             self.reopening.reset();
         }
+        // The ordinary end, after minutes, needs no pause: the next watch continues where this one was.
         if lasted < SHORT || !matches!(end, End::Closed) {
             self.pause = self.reopening.next(None);
         }
+        // After a 410 or garbage nobody knows what was missed: only a list says.
         let resumable = matches!(end, End::Closed | End::Broken(_));
         let version = resumable.then(|| following.version.clone());
         let failure = |text| Failure { class: Class::Transient, ..Failure::transient(text) };
@@ -553,43 +498,5 @@ async fn pending_or<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,
-    }
-}
-
-impl Following {
-    async fn next(&mut self) -> Result<BytesMut, End> {
-        let silence = self.heard.map_or(self.limit, |heard| (heard + HEARTBEAT).min(self.limit));
-        let Ok(line) = timeout_at(silence, self.lines.next()).await else {
-            let overtime = silence == self.limit && self.heard.is_some();
-            return Err(if overtime { End::Broken("overtime".to_owned()) } else { End::Silent });
-        };
-        let line = line?.ok_or(End::Closed)?;
-        self.heard = Some(Instant::now());
-        Ok(line)
-    }
-
-    /// When it is to be known for live, and then for good.
-    fn next_stage(&self) -> Option<Instant> {
-        match self {
-            Self { live: false, .. } => Some(self.caught_up),
-            Self { good: false, .. } => Some(self.opened + SHORT),
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refused_verb_is_tried_again_soon_and_then_every_minute() {
-        let mut refused = None;
-        let waits = (0..8).map(|_| {
-            refused = Some(Refused::after(refused, None));
-            refused.unwrap().wait.as_secs()
-        });
-        assert_eq!(waits.collect::<Vec<_>>(), [2, 4, 8, 16, 32, 60, 60, 60]);
-        assert!(!refused.is_some_and(Refused::may_be_tried));
     }
 }
