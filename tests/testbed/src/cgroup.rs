@@ -66,7 +66,7 @@ fn turn() -> Result<fs::File> {
 }
 
 /// Where the hierarchies are mounted: one for all controllers (version 2), one for each (version 1), or some of both.
-fn hierarchies() -> Result<Vec<PathBuf>> {
+pub fn hierarchies() -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("read the mounts")?;
     let paths = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(1);

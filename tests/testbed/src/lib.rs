@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod capture;
+pub mod cell;
 mod cgroup;
 pub mod cluster;
 mod credentials;
@@ -20,6 +21,7 @@ pub mod process;
 pub mod product;
 pub mod programs;
 pub mod setup;
+pub mod usage;
 pub mod wait;
 pub mod wire;
 
