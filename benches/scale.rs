@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -14,8 +15,8 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Map, Value, json};
 use testbed::{Cluster, Namespace, Wait, cell::Cell, enter, harness, machine, product, setup, usage::Usage};
 
-/// Who has not come so far by then never will.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// For each step; what takes longer is given up, so that a run ends within 10 minutes.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// What a set that is ready must stand: the product's default.
 const SETTLE: Duration = Duration::from_secs(2);
 /// The API server of two processors answers as many requests at a time without a queue.
@@ -103,8 +104,7 @@ fn pods(namespace: &Namespace, options: &Options) -> Result<Figures> {
     machine::progress(&format!("{count} pods of {size} bytes in {:.0} s", created.as_secs_f64()));
 
     let cell = Cell::create("pods", options.memory.unwrap_or(16) << 20, options.cpu.unwrap_or(50))?;
-    let started = Instant::now();
-    let mut wait = start(namespace, &cell, &["pod".into(), "-lapp=crowd".into(), "--timeout=20m".into()])?;
+    let (mut wait, started) = start(namespace, &cell, &["pod".into(), "-lapp=crowd".into(), "--timeout=20m".into()])?;
     let usage = Usage::watch(wait.id());
     let first = await_looks(&mut wait, 1).then(|| started.elapsed().as_secs_f64());
     let look = cell.cpu().filter(|_| first.is_some());
@@ -128,10 +128,15 @@ fn pods(namespace: &Namespace, options: &Options) -> Result<Figures> {
     let written = Instant::now();
     let ended = until(&mut wait, |wait| !wait.is_running());
     let release = (survived && ended).then(|| written.elapsed().as_secs_f64() - SETTLE.as_secs_f64());
-    let end = if ended { Some(wait.finish()) } else { None };
-    let usage = usage.join().map_err(|_| anyhow!("the watch over the program has failed"))?;
+    let output = wait.so_far();
+    let code = if ended {
+        wait.finish().code
+    } else {
+        drop(wait);
+        None
+    };
     let per_second = |count: u32, time: Duration| survived.then(|| f64::from(count) / time.as_secs_f64());
-    Ok(vec![
+    let mut figures = vec![
         ("pods", Some(count.into())),
         ("JSON of one, bytes", Some(size.into())),
         ("their creation, s", Some(created.as_secs_f64())),
@@ -143,15 +148,10 @@ fn pods(namespace: &Namespace, options: &Options) -> Result<Figures> {
         ("CPU an event, ms", spent.map(|spent| spent / f64::from(events))),
         ("ready pods a second, as written", per_second(count, ready)),
         ("exit after the last one and 2 s, s", release),
-        ("CPU in all, ms", cell.cpu().map(milliseconds)),
-        ("peak of the cell, MB", cell.peak().map(megabytes)),
-        ("peak of the process (VmHWM), MB", Some(megabytes(usage.peak))),
-        ("connections, at most", Some(usage.connections.into())),
-        ("killed for want of memory", cell.out_of_memory().map(f64::from)),
-        ("exit code", end.as_ref().and_then(|end| end.code).map(f64::from)),
-        ("lines written", end.map(|end| lines(&end.output()))),
-        ("load of the machine, 1 min", load()),
-    ])
+        ("exit code", code.map(f64::from)),
+    ];
+    figures.extend(used(&cell, usage, &output)?);
+    Ok(figures)
 }
 
 fn targets(namespace: &Namespace, options: &Options) -> Result<Figures> {
@@ -159,38 +159,46 @@ fn targets(namespace: &Namespace, options: &Options) -> Result<Figures> {
     in_parallel(count, None, |index| namespace.apply_object(&job(index)));
     let cell = Cell::create("targets", options.memory.unwrap_or(0) << 20, options.cpu.unwrap_or(0))?;
     let arguments: Vec<String> = (0..count).map(|index| format!("job/a-{index}")).collect();
-    let started = Instant::now();
-    let mut wait = start(namespace, &cell, &arguments)?;
+    let (mut wait, started) = start(namespace, &cell, &arguments)?;
     let usage = Usage::watch(wait.id());
     let looks = await_looks(&mut wait, count as usize).then(|| started.elapsed().as_secs_f64());
     thread::sleep(Duration::from_secs(20).saturating_sub(started.elapsed()));
     let late = Usage::of(wait.id());
-    let (cpu, output) = (cell.cpu(), wait.so_far());
+    let output = wait.so_far();
     drop(wait);
-    let usage = usage.join().map_err(|_| anyhow!("the watch over the program has failed"))?;
-    Ok(vec![
+    let mut figures = vec![
         ("targets", Some(count.into())),
         ("first look at all of them after, s", looks),
-        ("CPU of 20 s, ms", cpu.map(milliseconds)),
+        ("resident after 20 s, MB", late.map(|late| megabytes(late.resident))),
+        ("connections after 20 s", late.map(|late| late.connections.into())),
+        ("threads after 20 s", late.map(|late| late.threads.into())),
+    ];
+    figures.extend(used(&cell, usage, &output)?);
+    Ok(figures)
+}
+
+/// What both scenarios tell of a program that has ended.
+fn used(cell: &Cell, usage: JoinHandle<Usage>, output: &str) -> Result<Figures> {
+    let usage = usage.join().map_err(|_| anyhow!("the watch over the program has failed"))?;
+    Ok(vec![
+        ("CPU in all, ms", cell.cpu().map(milliseconds)),
         ("peak of the cell, MB", cell.peak().map(megabytes)),
         ("peak of the process (VmHWM), MB", Some(megabytes(usage.peak))),
-        ("resident after 20 s, MB", late.map(|late| megabytes(late.resident))),
         ("connections, at most", Some(usage.connections.into())),
-        ("connections after 20 s", late.map(|late| late.connections.into())),
         ("threads, at most", Some(usage.threads.into())),
-        ("threads after 20 s", late.map(|late| late.threads.into())),
         ("killed for want of memory", cell.out_of_memory().map(f64::from)),
-        ("lines written", Some(lines(&output))),
+        ("lines written", Some(f64::from(u32::try_from(output.lines().count())?))),
         ("load of the machine, 1 min", load()),
     ])
 }
 
 /// As in a container: with the token of a service account, which may read everything.
-fn start(namespace: &Namespace, cell: &Cell, arguments: &[String]) -> Result<Wait> {
+fn start(namespace: &Namespace, cell: &Cell, arguments: &[String]) -> Result<(Wait, Instant)> {
     namespace.kubeconfig_for("waiter", Some("[{apiGroups: ['*'], resources: ['*'], verbs: [get, list, watch]}]"));
     namespace.mount_service_account("waiter");
     let environment = [("KUBERNETES_SERVICE_HOST", enter::API_ADDRESS), ("KUBERNETES_SERVICE_PORT", "443")];
-    Ok(cell.start(&product::ready()?, arguments, environment))
+    let (product, started) = (product::ready()?, Instant::now());
+    Ok((cell.start(&product, arguments, environment), started))
 }
 
 /// Whether it comes to say of so many targets that they wait.
@@ -295,10 +303,6 @@ fn job(index: u32) -> Value {
 /// Other work on the machine makes every time longer.
 fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
-}
-
-fn lines(output: &str) -> f64 {
-    f64::from(u32::try_from(output.lines().count()).unwrap_or(u32::MAX))
 }
 
 fn megabytes(bytes: u32) -> f64 {
