@@ -153,7 +153,7 @@ fn every_shape_gives_its_targets() {
 }
 
 /// What many hints have in common.
-const COMMON: [(&str, &str); 9] = [
+const COMMON: [(&str, &str); 8] = [
     ("$SHELLS", "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`"),
     ("$SELECTORS", "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`"),
     ("$TIMES", "`90s`, `5m`, `1h30m` or a number of seconds"),

@@ -50,9 +50,9 @@ fn listed<const N: usize>(objects: [Value; N]) -> Update<Value> {
 /// As the watch hands it on: with what is kept of the objects.
 fn kept<T: 'static>(
     updates: LocalBoxStream<'static, Update<Value>>,
-    read: impl Fn(&str) -> serde_json::Result<T> + 'static,
+    read: impl Fn(&str) -> serde_json::Result<(T, String)> + 'static,
 ) -> LocalBoxStream<'static, Update<T>> {
-    let read = move |object: Value| read(&object.to_string()).expect("an object");
+    let read = move |object: Value| read(&object.to_string()).expect("an object").0;
     let kept = updates.map(move |update| match update {
         Update::Listed(Listed { objects, date, asked }) => {
             Update::Listed(Listed { objects: objects.into_iter().map(&read).collect(), date, asked })
@@ -1032,7 +1032,8 @@ async fn outage_ends_with_the_service_that_it_was_about() {
 #[test]
 fn backend_of_a_service_is_what_its_spec_says() {
     let reading = Reading { demand: Demand::Every, labels: None, own_uid: None };
-    let of = |spec: Value| services_kind::read(&service("db", spec).to_string(), &reading).expect("a Service").backend;
+    let of =
+        |spec: Value| services_kind::read(&service("db", spec).to_string(), &reading).expect("a Service").0.backend;
     assert_eq!(of(json!({"type": "ExternalName", "selector": {"app": "db"}})), Backend::External);
     assert_eq!(of(json!({"type": "ClusterIP"})), Backend::Slices);
     let labels = [("app".to_owned(), "db".to_owned())].into();

@@ -110,9 +110,7 @@ impl PodSearch {
 
     /// Who this pod's siblings are, if its own past says nothing.
     async fn look_at_own_pod(&mut self) -> Option<Finding> {
-        let own = match first_list(look(&self.client, self.query.clone(), |json| serde_json::from_str(json)), self.once)
-            .await
-        {
+        let own = match first_list(look(&self.client, self.query.clone(), pod), self.once).await {
             Ok(pods) => pods.into_iter().next(),
             Err(finding) => return Some(finding),
         };
@@ -129,7 +127,10 @@ impl PodSearch {
         let query = Query { name: None, labels: Some(labels), once: self.once, ..self.query.clone() };
         let claim = self.claim.clone();
         // Of each pod only what it proves is kept.
-        let read = move |json: &str| Ok(by_sibling(&claim, &own, [&serde_json::from_str(json)?]));
+        let read = move |json: &str| {
+            let (pod, version) = pod(json)?;
+            Ok((by_sibling(&claim, &own, [&pod]), version))
+        };
         self.siblings = Some(Siblings { updates: look(&self.client, query, read) });
         None
     }
@@ -159,8 +160,7 @@ fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<Local
         fields: Some(format!("involvedObject.uid={uid},reason=Completed")),
         ..Query::all(&EVENTS, Some(&namespace))
     };
-    let streams: SelectAll<_> =
-        claim.seen.iter().map(|uid| look::<Event>(client, query(uid), |json| serde_json::from_str(json))).collect();
+    let streams: SelectAll<_> = claim.seen.iter().map(|uid| look(client, query(uid), event)).collect();
     let search = (streams, claim, Vec::new());
     Some(
         stream::unfold(search, |(mut streams, claim, mut events)| async move {
@@ -190,9 +190,21 @@ fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<Local
 fn look<T: 'static>(
     client: &Client,
     query: Query,
-    read: impl Fn(&str) -> serde_json::Result<T> + 'static,
+    read: impl Fn(&str) -> serde_json::Result<(T, String)> + 'static,
 ) -> LocalBoxStream<'static, Update<T>> {
     updates(client.clone(), query, None, &LookBy::default(), read)
+}
+
+fn pod(json: &str) -> serde_json::Result<(Pod, String)> {
+    let mut pod: Pod = serde_json::from_str(json)?;
+    let version = std::mem::take(&mut pod.metadata.resource_version);
+    Ok((pod, version))
+}
+
+fn event(json: &str) -> serde_json::Result<(Event, String)> {
+    let mut event: Event = serde_json::from_str(json)?;
+    let version = std::mem::take(&mut event.metadata.resource_version);
+    Ok((event, version))
 }
 
 /// The first list of a query that is not refused; other failures are waited out, unless there is only one look.

@@ -114,7 +114,7 @@ fn evaluate(expected: &Expectation, objects: &[Value]) -> Verdict {
         }
         Judged::Services => {
             let entries: Vec<Entry> =
-                selected.map(|object| service::read(&object.to_string(), &reading).expect("a Service")).collect();
+                selected.map(|object| service::read(&object.to_string(), &reading).expect("a Service").0).collect();
             let of_pods = Reading { demand: Demand::Every, labels: None, own_uid };
             let backends: Vec<_> = entries.iter().map(|entry| backend(entry, objects, &of_pods)).collect();
             let behind = entries.iter().zip(&backends).map(|(entry, (pods, slices))| {
@@ -135,9 +135,9 @@ fn of_kind<'a>(kind: &str, objects: &'a [Value]) -> impl Iterator<Item = &'a Val
 }
 
 /// Nothing has been on its way out for long.
-fn members(facts: impl Iterator<Item = serde_json::Result<Fact>>) -> Members {
+fn members(facts: impl Iterator<Item = serde_json::Result<(Fact, String)>>) -> Members {
     let mut members = Members::new(State::counts);
-    facts.for_each(|fact| drop(members.insert(fact.expect("an object"), Timestamp::UNIX_EPOCH)));
+    facts.for_each(|fact| drop(members.insert(fact.expect("an object").0, Timestamp::UNIX_EPOCH)));
     members
 }
 
@@ -166,6 +166,6 @@ fn backend(entry: &Entry, objects: &[Value], reading: &Reading) -> (Members, BTr
     let of_service =
         |slice: &&Value| labels_of(slice).get("kubernetes.io/service-name").map(String::as_str) == Some(&entry.key.1);
     let slices = of_kind("EndpointSlice", objects).filter(of_service);
-    let slices = slices.map(|slice| service::read_slice(&slice.to_string()).expect("a slice"));
+    let slices = slices.map(|slice| service::read_slice(&slice.to_string()).expect("a slice").0);
     (pods, slices.map(|slice| (Rc::clone(&slice.key), slice)).collect())
 }

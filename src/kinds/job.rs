@@ -69,14 +69,15 @@ impl Job {
     }
 }
 
-fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
+fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
     let job: Job = serde_json::from_str(json)?;
     let (state, reason) = match one(reading.demand, &job) {
         Verdict::Ready => (State::Ready, None),
         Verdict::Waiting(reason) => (State::Waiting, Some(reason)),
         Verdict::Failed(reason) => (State::Failed, Some(reason)),
     };
-    Ok(Fact { since: ended_at(&job), ..Fact::new(&job.metadata, reading, state, reason) })
+    let fact = Fact { since: ended_at(&job), ..Fact::new(&job.metadata, reading, state, reason) };
+    Ok((fact, job.metadata.resource_version))
 }
 
 /// By its controller's clock; `None` where that is not said.

@@ -89,8 +89,9 @@ pub enum Judged {
     Services,
 }
 
-/// Reads the facts out of an object's JSON.
-pub type ReadFact = fn(&str, &Reading) -> serde_json::Result<Fact>;
+/// Reads the facts out of an object's JSON, and its version: the watch resumes from there, and a pass of its own over
+/// the JSON would cost as much as all else that an event costs.
+pub type ReadFact = fn(&str, &Reading) -> serde_json::Result<(Fact, String)>;
 
 /// For whom an object is read.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ pub struct Metadata {
     pub name: String,
     pub namespace: String,
     pub uid: String,
+    pub resource_version: String,
     pub generation: Option<i64>,
     pub labels: BTreeMap<String, String>,
     pub creation_timestamp: Option<Time>,
@@ -37,6 +38,7 @@ impl Metadata {
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_field_names, reason = "`eventTime` is the API's word")]
 pub struct Event {
+    pub metadata: Metadata,
     pub involved_object: Involved,
     pub source: Source,
     pub reason: String,

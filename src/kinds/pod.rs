@@ -65,11 +65,11 @@ pub struct InitContainer {
     pub restart_policy: Option<String>,
 }
 
-/// The facts about a pod.
+/// The facts about a pod, and its version.
 ///
 /// # Errors
 /// It is none.
-pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
+pub fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
     let pod: Pod = serde_json::from_str(json)?;
     let state = state(&pod, reading.own_uid.as_deref());
     let reason = match state {
@@ -79,7 +79,8 @@ pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
         _ => None,
     };
     let fact = Fact::new(&pod.metadata, reading, state, reason);
-    Ok(Fact { since: ready_since(&pod), release: release(&pod), ..fact })
+    let fact = Fact { since: ready_since(&pod), release: release(&pod), ..fact };
+    Ok((fact, pod.metadata.resource_version))
 }
 
 /// What the pod means for the wait; `own_uid` is the pod that this program runs in.

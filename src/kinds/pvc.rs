@@ -44,7 +44,7 @@ struct Status {
     phase: String,
 }
 
-fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
+fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
     let Claim { metadata, status } = serde_json::from_str(json)?;
     let transition = in_transition(&metadata, None);
     let (state, reason) = match status.phase.as_str() {
@@ -54,5 +54,5 @@ fn read(json: &str, reading: &Reading) -> serde_json::Result<Fact> {
         "" => (State::Waiting, Some(Reason::new(Code::NotStarted, "has no phase yet"))),
         phase => (State::Waiting, Some(Reason::new(Code::Foreign(phase.to_owned()), format!("is {phase}")))),
     };
-    Ok(Fact::new(&metadata, reading, state, reason))
+    Ok((Fact::new(&metadata, reading, state, reason), metadata.resource_version))
 }

@@ -88,11 +88,11 @@ pub struct Entry {
     pub transition: Option<Reason>,
 }
 
-/// Reads a Service.
+/// Reads a Service, and its version.
 ///
 /// # Errors
 /// It is none.
-pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Entry> {
+pub fn read(json: &str, reading: &Reading) -> serde_json::Result<(Entry, String)> {
     let Service { metadata, spec } = serde_json::from_str(json)?;
     let backend = match spec.r#type.as_str() {
         "ExternalName" => Backend::External,
@@ -102,7 +102,8 @@ pub fn read(json: &str, reading: &Reading) -> serde_json::Result<Entry> {
     let fact = Fact::new(&metadata, reading, State::Ready, None);
     let transition = in_transition(&metadata, None).map(|it| Reason::new(it.code, format!("the Service {}", it.text)));
     let (created, is_stale) = (metadata.created(), fact.state == State::Stale);
-    Ok(Entry { key: fact.key, uid: fact.uid, created, backend, is_stale, transition })
+    let entry = Entry { key: fact.key, uid: fact.uid, created, backend, is_stale, transition };
+    Ok((entry, metadata.resource_version))
 }
 
 /// What is kept of an EndpointSlice: how many endpoints it has, and how many of them are ready.
@@ -113,12 +114,12 @@ pub struct Slice {
     pub total: usize,
 }
 
-/// Reads a slice. A missing `ready` means ready:
+/// Reads a slice, and its version. A missing `ready` means ready:
 /// <https://kubernetes.io/docs/reference/kubernetes-api/discovery/endpoint-slice-v1/>.
 ///
 /// # Errors
 /// It is none.
-pub fn read_slice(json: &str) -> serde_json::Result<Slice> {
+pub fn read_slice(json: &str) -> serde_json::Result<(Slice, String)> {
     #[derive(Deserialize)]
     #[serde(default)]
     #[derive(Default)]
@@ -135,7 +136,8 @@ pub fn read_slice(json: &str) -> serde_json::Result<Slice> {
     let EndpointSlice { metadata, endpoints } = serde_json::from_str(json)?;
     let endpoints = endpoints.unwrap_or_default();
     let ready = endpoints.iter().filter(|endpoint| endpoint.conditions.ready.unwrap_or(true)).count();
-    Ok(Slice { key: Rc::new((metadata.namespace.into(), metadata.name.into())), ready, total: endpoints.len() })
+    let key = Rc::new((metadata.namespace.into(), metadata.name.into()));
+    Ok((Slice { key, ready, total: endpoints.len() }, metadata.resource_version))
 }
 
 /// What stands behind one Service, as it is now.

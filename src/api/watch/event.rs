@@ -7,25 +7,15 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::list::Versioned;
 use crate::api::failure::{Class, Failure, failure_in_event};
 
-/// What happened to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    Applied,
-    Deleted,
-    Bookmark,
-}
-
-/// One line of a watch.
-#[derive(Debug)]
-pub struct Event<'a> {
-    pub what: What,
-    /// to resume from after it
-    pub version: String,
-    /// JSON
-    pub object: &'a str,
+/// One line of a watch; objects are JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    Applied(&'a str),
+    Deleted(&'a str),
+    /// nothing has happened up to this version
+    Bookmark(String),
 }
 
 /// How a watch came to its end.
@@ -56,6 +46,18 @@ struct RawEvent<'a> {
     object: &'a RawValue,
 }
 
+/// All that is read of a bookmark.
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: Version,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Version {
+    resource_version: String,
+}
+
 impl End {
     /// Something that cannot be read.
     pub fn garbage(error: &dyn fmt::Display) -> Self {
@@ -68,56 +70,65 @@ impl End {
 pub fn read(line: &[u8]) -> Result<Event<'_>, End> {
     let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| End::garbage(&error))?;
     let object = object.get();
-    let what = match r#type {
-        "ERROR" => return Err(failure_in_event(object.as_bytes()).into()),
-        "BOOKMARK" => What::Bookmark,
-        "DELETED" => What::Deleted,
-        _ => What::Applied,
-    };
-    let Versioned { metadata } = serde_json::from_str(object).map_err(|error| End::garbage(&error))?;
-    if metadata.resource_version.is_empty() {
+    match r#type {
+        "ERROR" => Err(failure_in_event(object.as_bytes()).into()),
+        "BOOKMARK" => {
+            let Versioned { metadata } = serde_json::from_str(object).map_err(|error| End::garbage(&error))?;
+            version(metadata.resource_version).map(Event::Bookmark)
+        }
+        "DELETED" => Ok(Event::Deleted(object)),
+        _ => Ok(Event::Applied(object)),
+    }
+}
+
+/// The version to resume from after an object.
+pub fn version(version: String) -> Result<String, End> {
+    if version.is_empty() {
         return Err(End::garbage(&"it has no version"));
     }
-    Ok(Event { what, version: metadata.resource_version, object })
+    Ok(version)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ADDED: &str = r#"{"type":"ADDED","object":{"kind":"Job","apiVersion":"batch/v1","metadata":{"name":"migrate",
-        "namespace":"shop","uid":"4f1c","resourceVersion":"261"},"spec":{"suspend":true,"completions":1},"status":{}}}"#;
-
-    fn event(line: &str) -> Result<(What, String), End> {
-        read(line.as_bytes()).map(|event| (event.what, event.version))
-    }
+    const OBJECT: &str = r#"{"kind":"Job","metadata":{"name":"migrate","resourceVersion":"261"}}"#;
 
     #[test]
-    fn events_carry_the_version_to_resume_from() {
-        for (kind, what) in [("ADDED", What::Applied), ("MODIFIED", What::Applied), ("DELETED", What::Deleted)] {
-            assert_eq!(event(&ADDED.replace("ADDED", kind)).unwrap(), (what, "261".to_owned()), "{kind}");
+    fn events_are_read_in_every_form_of_json() {
+        for (kind, event) in [
+            ("ADDED", Event::Applied(OBJECT)),
+            ("MODIFIED", Event::Applied(OBJECT)),
+            ("DELETED", Event::Deleted(OBJECT)),
+        ] {
+            let written = format!(r#"{{"type":"{kind}","object":{OBJECT}}}"#);
+            assert_eq!(read(written.as_bytes()).unwrap(), event, "as it is written");
+            let spaced = format!(r#" {{ "type" : "{kind}", "object" : {OBJECT} }} "#);
+            assert_eq!(read(spaced.as_bytes()).unwrap(), event);
+            let turned = format!(r#"{{"object":{OBJECT},"type":"{kind}"}}"#);
+            assert_eq!(read(turned.as_bytes()).unwrap(), event);
         }
         let bookmark = r#"{"type":"BOOKMARK","object":{"kind":"Job","metadata":{"resourceVersion":"300"}}}"#;
-        assert!(matches!(event(bookmark), Ok((What::Bookmark, version)) if version == "300"));
+        assert_eq!(read(bookmark.as_bytes()).unwrap(), Event::Bookmark("300".to_owned()));
     }
 
     #[test]
     fn history_that_is_gone_and_garbage_are_listed_again_and_other_errors_resumed() {
         let error =
             |code: u16| format!(r#"{{"type":"ERROR","object":{{"kind":"Status","code":{code},"message":"x"}}}}"#);
-        assert!(matches!(event(&error(410)), Err(End::Expired)));
-        assert!(matches!(event(&error(500)), Err(End::Broken(_))));
-        for garbage in
-            ["", "<html>", "{}", "null", &ADDED[..80], &ADDED.replace("261", ""), r#"{"type":"ADDED","object":1}"#]
-        {
-            assert!(matches!(event(garbage), Err(End::Garbage)), "{garbage}");
+        assert!(matches!(read(error(410).as_bytes()), Err(End::Expired)));
+        assert!(matches!(read(error(500).as_bytes()), Err(End::Broken(_))));
+        for garbage in ["", "<html>", "{}", "null", r#"{"type":"BOOKMARK","object":{"metadata":{}}}"#] {
+            assert!(matches!(read(garbage.as_bytes()), Err(End::Garbage)), "{garbage}");
         }
+        assert!(matches!(version(String::new()), Err(End::Garbage)), "an object without a version");
     }
 
     #[test]
     fn no_line_panics() {
         for _ in 0..5_000 {
-            let mut broken = ADDED.as_bytes().to_vec();
+            let mut broken = format!(r#"{{"type":"ADDED","object":{OBJECT}}}"#).into_bytes();
             for _ in 0..fastrand::usize(1..4) {
                 let at = fastrand::usize(..broken.len());
                 broken[at] = fastrand::u8(..);

@@ -27,8 +27,8 @@ pub enum Input<'a> {
     Object(&'a str),
 }
 
-/// Takes what is read.
-pub type Sink = Box<dyn FnMut(Input) -> serde_json::Result<()>>;
+/// Takes what is read, and answers an object's version.
+pub type Sink = Box<dyn FnMut(Input) -> serde_json::Result<String>>;
 
 /// Makes the requests of a query.
 pub struct Lister {
@@ -57,11 +57,11 @@ impl Lister {
         &self.query
     }
 
-    /// Takes an object that came by a watch.
+    /// Takes an object, and answers its version.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn take(&mut self, json: &str) -> serde_json::Result<()> {
+    pub fn take(&mut self, json: &str) -> serde_json::Result<String> {
         (self.sink)(Input::Object(json))
     }
 
@@ -115,11 +115,10 @@ impl Lister {
         self.void();
         match self.client.read(built(self.path().get(name, &GetParams::default()))?).await {
             Ok(answer) => {
-                let Versioned { metadata } = parse(&answer)?;
                 let json =
                     std::str::from_utf8(&answer.body).map_err(|_| Failure::transient("an answer that is no UTF-8"));
-                self.take(json?).map_err(|error| answer.unreadable(&error))?;
-                Ok(Seen { version: metadata.resource_version, date: answer.date, bytes: answer.body.len() })
+                let version = self.take(json?).map_err(|error| answer.unreadable(&error))?;
+                Ok(Seen { version, date: answer.date, bytes: answer.body.len() })
             }
             Err(failure) if failure.class == Class::NotFound => {
                 Ok(Seen { version: String::new(), date: Timestamp::now(), bytes: 0 })
@@ -165,18 +164,6 @@ struct ListMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     continue_token: Option<String>,
-}
-
-/// All that the loop itself knows of an object.
-#[derive(Deserialize)]
-pub struct Versioned {
-    pub metadata: Version,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Version {
-    pub resource_version: String,
 }
 
 fn parse<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Failure> {

@@ -134,23 +134,25 @@ impl LookBy {
 }
 
 /// The stream of updates of a query, from its first list on; `pause` is what polls are to wait for, if that was said.
-/// `read` makes of an object's JSON, at once, what is to be kept of it. The loop behind it knows nothing of that: it is
-/// compiled once, not for every kind.
+/// `read` makes of an object's JSON, at once, what is to be kept of it, and says its version. The loop behind it knows
+/// nothing of that: it is compiled once, not for every kind.
 pub fn updates<T: 'static>(
     client: Client,
     query: Query,
     pause: Option<Duration>,
     look_by: &LookBy,
-    read: impl Fn(&str) -> serde_json::Result<T> + 'static,
+    read: impl Fn(&str) -> serde_json::Result<(T, String)> + 'static,
 ) -> LocalBoxStream<'static, Update<T>> {
     let inbox = Rc::new(RefCell::new(VecDeque::new()));
     let (entrance, exit) = (Rc::clone(&inbox), inbox);
     let sink = move |input: Input| {
-        match input {
-            Input::Anew => entrance.borrow_mut().clear(),
-            Input::Object(json) => entrance.borrow_mut().push_back(read(json)?),
-        }
-        Ok(())
+        let Input::Object(json) = input else {
+            entrance.borrow_mut().clear();
+            return Ok(String::new());
+        };
+        let (object, version) = read(json)?;
+        entrance.borrow_mut().push_back(object);
+        Ok(version)
     };
     let watcher = Watcher::new(client, query, pause, look_by, Box::new(sink));
     let told = stream::unfold(watcher, |mut watcher| async { Some((watcher.next().await, watcher)) });

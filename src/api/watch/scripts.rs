@@ -185,9 +185,10 @@ fn watched(pieces: Vec<(u64, Piece)>) -> Pieces {
 }
 
 /// All that is kept of an object here.
-fn version_of(json: &str) -> serde_json::Result<String> {
+fn version_of(json: &str) -> serde_json::Result<(String, String)> {
     let object: serde_json::Value = serde_json::from_str(json)?;
-    Ok(object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+    let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    Ok((version.clone(), version))
 }
 
 fn text(update: &Update<String>) -> String {

@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::event::{End, What, read};
+use super::event::{End, Event, read, version};
 use super::following::{Following, SHORT};
 use super::list::{Lister, Seen, Sink};
 use super::refused::{MUTE, Refused};
@@ -414,18 +414,15 @@ impl Watcher {
     }
 
     fn take(&mut self, line: &[u8]) -> Result<(), End> {
-        let event = read(line)?;
-        let update = match event.what {
-            What::Applied => Some(Update::Applied(())),
-            What::Deleted => Some(Update::Deleted(())),
-            What::Bookmark => None,
+        let mut take = |object| self.lister.take(object).map_err(|error| End::garbage(&error)).and_then(version);
+        let (version, update) = match read(line)? {
+            Event::Applied(object) => (take(object)?, Some(Update::Applied(()))),
+            Event::Deleted(object) => (take(object)?, Some(Update::Deleted(()))),
+            Event::Bookmark(version) => (version, None),
         };
-        if update.is_some() {
-            self.lister.take(event.object).map_err(|error| End::garbage(&error))?;
-        }
         // Only now: an object that cannot be read must come again.
         if let Phase::Follow(following) = &mut self.phase {
-            following.version = event.version;
+            following.version = version;
         }
         self.queue.extend(update);
         Ok(())
