@@ -132,8 +132,11 @@ fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
         let output = run_with(&["job/a", "job/b", "--timeout", "8s"], environment);
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let in_pod = said(&[("KUBECONFIG", path), ("KUBERNETES_SERVICE_HOST", "127.0.0.1")]);
-    let outside = said(&[("KUBECONFIG", path)]);
+    let (in_pod, outside) = std::thread::scope(|scope| {
+        let in_pod = scope.spawn(|| said(&[("KUBECONFIG", path), ("KUBERNETES_SERVICE_HOST", "127.0.0.1")]));
+        let outside = said(&[("KUBECONFIG", path)]);
+        (in_pod.join().expect("it ends"), outside)
+    });
     std::fs::remove_file(&kubeconfig).expect("the file was there");
     assert_eq!(
         in_pod.matches("hint: connections are refused again and again. In a service mesh").count(),

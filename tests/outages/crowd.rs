@@ -7,17 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use testbed::{Namespace, machine::bound, wire::Faults};
-
-use crate::{
+use testbed::{
+    Namespace,
     figures::{shown, within},
-    scene::{PROGRAM, complete_job, create_job, let_pass, since, through, wire},
-    start_api_server,
+    machine::bound,
+    objects::{complete_job, create_suspended_job},
+    scene::{await_watches, let_pass, program, since, through, wire},
+    wire::Faults,
 };
 
+use crate::servers::{LONGEST_PAUSE, start_api_server};
+
 const WAITERS: usize = 500;
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 struct Waiter {
     child: Child,
@@ -29,7 +30,7 @@ impl Waiter {
         let log = kubeconfig.with_extension(format!("{number}.log"));
         let file = File::create(&log).expect("the folder takes files");
         let errors = file.try_clone().expect("a second handle");
-        let mut command = bound(PROGRAM);
+        let mut command = bound(program());
         command.args(["job", "migrate"]).env("KUBECONFIG", kubeconfig).stdout(file).stderr(errors);
         Self { child: command.spawn().expect("it starts"), log }
     }
@@ -49,12 +50,11 @@ impl Drop for Waiter {
 
 pub fn five_hundred_waiters_survive_a_restart(namespace: &Namespace) {
     allow_files();
-    create_job(namespace, "migrate");
-    let wire = wire(namespace.cluster(), Faults::default());
+    create_suspended_job(namespace, "migrate");
+    let wire = wire(namespace, Faults::default());
     let kubeconfig = through(namespace, &wire);
     let mut crowd: Vec<Waiter> = (0..WAITERS).map(|number| Waiter::start(&kubeconfig, number)).collect();
-    let watches = || namespace.requests_by("waiter").iter().filter(|it| it.verb == "watch" && it.open).count();
-    since(Instant::now(), "all watch", || watches() == WAITERS);
+    await_watches(namespace, WAITERS);
     let server = namespace.cluster().process("kube-apiserver");
     server.kill().expect("the API server is there");
     let killed = Instant::now();

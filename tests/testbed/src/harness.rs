@@ -43,20 +43,19 @@ impl Test {
     }
 }
 
-/// An array of [`Test`] from functions, each named as it is called.
+/// An array of [`Test`] from functions, each named as it is called: `tests![a, b]`, or by their modules,
+/// `tests![jobs: a, b; pods: c]`.
 #[macro_export]
 macro_rules! tests {
     ($($test:ident),* $(,)?) => { [$($crate::Test::new(stringify!($test), $test)),*] };
+    ($($module:ident: $($test:ident),* $(,)?);* $(;)?) => {
+        [$($($crate::Test::new(stringify!($test), $module::$test)),*),*]
+    };
 }
 
-/// Runs the tests as `cargo test` expects it; call it from `main`, see [`enter::enter`].
-pub fn run_tests(needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
-    // Tests wait most of the time, so more of them than cores do no harm.
-    run_tests_beside(4, needs, tests)
-}
-
-/// The same with so many tests at a time, unless the command line says another number.
-pub fn run_tests_beside(threads: usize, needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
+/// Runs the tests as `cargo test` expects it, so many at a time unless the command line says another number; call it
+/// from `main`, see [`enter::enter`]. Tests wait most of the time, so more of them than cores do no harm.
+pub fn run_tests(threads: usize, needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(threads);
     run(needs, &tests.into_iter().collect::<Vec<_>>(), &arguments).unwrap_or_else(|error| {

@@ -17,7 +17,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, LogParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, EvictParams, LogParams, Patch, PatchParams, PostParams},
     config::{AuthInfo, Context as KubeContext, Kubeconfig, NamedAuthInfo, NamedContext},
     core::{ApiResource, GroupVersionKind},
 };
@@ -146,6 +146,12 @@ impl<'a> Namespace<'a> {
     pub fn delete(&self, path: &str) {
         let (api, name) = self.api(path);
         self.demand(&format!("delete {path}"), api.delete(name, &DeleteParams::background()));
+    }
+
+    /// Asks for the pod's eviction, as a drain does.
+    pub fn evict(&self, pod: &str) {
+        let api = Api::<Pod>::namespaced(self.cluster.client.clone(), &self.name);
+        self.demand(&format!("evict {pod}"), api.evict(pod, &EvictParams::default()));
     }
 
     /// Merges into the object.

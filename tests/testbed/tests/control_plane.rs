@@ -8,7 +8,7 @@ use testbed::{Namespace, Needs, Test, tests};
 fn main() -> ExitCode {
     let of_own_cluster = tests![audit_log_counts_one_request].map(Test::of_own_cluster);
     let tests = tests![job_controller_completes_a_job_with_a_written_pod_status];
-    testbed::run_tests(Needs::ControlPlane, tests.into_iter().chain(of_own_cluster))
+    testbed::run_tests(4, Needs::ControlPlane, tests.into_iter().chain(of_own_cluster))
 }
 
 const JOB: &str = "

@@ -7,6 +7,7 @@ use testbed::{Namespace, Needs, tests};
 
 fn main() -> ExitCode {
     testbed::run_tests(
+        4,
         Needs::Node,
         tests![
             node_runs_a_pod_and_serves_its_log,

@@ -7,7 +7,7 @@ use testbed::{Namespace, Needs, Signal, Test, tests};
 
 fn main() -> ExitCode {
     let tests = tests![control_plane_survives_its_programs];
-    testbed::run_tests(Needs::ControlPlane, tests.map(Test::of_own_cluster))
+    testbed::run_tests(4, Needs::ControlPlane, tests.map(Test::of_own_cluster))
 }
 
 const SETTINGS: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {answer: '42'}}";

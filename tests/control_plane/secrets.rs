@@ -2,12 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use serde_json::json;
-use testbed::Namespace;
-
-use crate::{
-    credentials::{exec_credential, with_plugin},
-    scene::{PATIENCE, changed, complete_job, create_job, reader, wait},
+use serde_json::{Value, json};
+use testbed::{
+    Namespace,
+    objects::{complete_job, create_suspended_job},
+    scene::{changed, exec_credential, reader, wait, with_plugin},
 };
 
 /// In a text it would be seen; nothing else contains it.
@@ -21,9 +20,9 @@ fn cases(namespace: &Namespace) -> Vec<Case> {
     let token = namespace.token_for("waiter");
     let file = kubeconfig.with_extension("token");
     fs::write(&file, &token).expect("the folder takes files");
-    let with_user = |name: &str, user: serde_json::Value| changed(&kubeconfig, name, |_, it| *it = user);
+    let with_user = |name: &str, user: Value| changed(&kubeconfig, name, |_, it| *it = user);
     let plugin = |name: &str, script: &str| with_plugin(&kubeconfig, name, script);
-    let echo = |status: serde_json::Value| format!("echo '{}'", exec_credential(&status));
+    let echo = |status: Value| format!("echo '{}'", exec_credential(&status));
     let broken = kubeconfig.with_extension("broken");
     fs::write(&broken, format!("users:\n- name: a\n  user:\n    token: \"{SECRET}\n  - [\n")).expect("it takes files");
     let proxy = format!("http://user:{SECRET}@127.0.0.1:1");
@@ -46,12 +45,11 @@ fn cases(namespace: &Namespace) -> Vec<Case> {
 }
 
 pub fn secrets_are_in_no_line_at_any_level(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     for (kubeconfig, code, secret) in cases(namespace) {
         for level in ["error", "warn", "info", "debug", "trace"] {
-            let finished =
-                wait(&kubeconfig, &["job", "migrate", "--timeout", "2s", "--log-level", level]).finish_within(PATIENCE);
+            let finished = wait(&kubeconfig, &format!("job migrate --timeout 2s --log-level {level}")).finish();
             let output = finished.output();
             let name = kubeconfig.display();
             assert_eq!(finished.code, Some(code), "{name}: {output}");

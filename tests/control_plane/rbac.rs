@@ -1,70 +1,50 @@
 //! Rights, on a real API server: the printed Role is enough, and each verb that is taken away from it degrades the
 //! wait or denies it as documented. The cases are made from what `rbac` prints, mode by mode; no list is kept here.
 
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use serde_json::{Value, json};
-use testbed::{Finished, Namespace, Needs, Signal, Test, Wait, tests};
-
-fn main() -> ExitCode {
-    let anywhere = tests![
-        modes_of_the_help_are_those_tested_here,
-        role_limited_to_a_name_does_not_show_another,
-        role_taken_away_while_polling_ends_with_77,
-        denied_wait_prints_a_role_that_allows_it,
-    ];
-    let of_own_cluster = tests![
-        job,
-        job_wr,
-        job_we,
-        pod,
-        pod_wr,
-        pod_we,
-        service,
-        service_wr,
-        explanations_stay_within_their_rules,
-        cluster_role_is_enough_for_all_namespaces,
-        polling_ends_by_watching_when_the_right_comes,
-    ]
-    .map(Test::of_own_cluster);
-    testbed::run_tests(Needs::ControlPlane, anywhere.into_iter().chain(of_own_cluster))
-}
+use testbed::{
+    Namespace, Wait,
+    objects::{self, await_gone, create_job_with, create_pod_with, end_job},
+    scene::{ends, program, still_waits, wait, wait_with},
+};
 
 const MODES: [&str; 8] = ["job", "job-wr", "job-we", "pod", "pod-wr", "pod-we", "service", "service-wr"];
 
-fn job(namespace: &Namespace) {
+pub fn job(namespace: &Namespace) {
     every_right_of(namespace, "job");
 }
 
-fn job_wr(namespace: &Namespace) {
+pub fn job_wr(namespace: &Namespace) {
     every_right_of(namespace, "job-wr");
 }
 
-fn job_we(namespace: &Namespace) {
+pub fn job_we(namespace: &Namespace) {
     every_right_of(namespace, "job-we");
 }
 
-fn pod(namespace: &Namespace) {
+pub fn pod(namespace: &Namespace) {
     every_right_of(namespace, "pod");
 }
 
-fn pod_wr(namespace: &Namespace) {
+pub fn pod_wr(namespace: &Namespace) {
     every_right_of(namespace, "pod-wr");
 }
 
-fn pod_we(namespace: &Namespace) {
+pub fn pod_we(namespace: &Namespace) {
     every_right_of(namespace, "pod-we");
 }
 
-fn service(namespace: &Namespace) {
+pub fn service(namespace: &Namespace) {
     every_right_of(namespace, "service");
 }
 
-fn service_wr(namespace: &Namespace) {
+pub fn service_wr(namespace: &Namespace) {
     every_right_of(namespace, "service-wr");
 }
 
-fn modes_of_the_help_are_those_tested_here(_: &Namespace) {
+pub fn modes_of_the_help_are_those_tested_here(_: &Namespace) {
     let help = print(&["--help"]);
     let block = help.split("Modes:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("help lists the modes");
     let modes: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).collect();
@@ -73,7 +53,7 @@ fn modes_of_the_help_are_those_tested_here(_: &Namespace) {
 
 /// What the binary prints, without any cluster.
 fn print(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_k8s-wait-for")).args(arguments).output().expect("the binary starts");
+    let output = Command::new(program()).args(arguments).output().expect("the binary starts");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
@@ -86,15 +66,9 @@ fn printed_rules(arguments: &[&str]) -> Vec<Value> {
 }
 
 fn start(namespace: &Namespace, account: &str, rules: &[Value], arguments: &[&str]) -> Wait {
-    let kubeconfig = namespace.kubeconfig_for(account, Some(&Value::from(rules).to_string())).into_os_string();
-    let environment = [("KUBECONFIG", kubeconfig), ("WAIT_TIME", "0.1".into())];
-    let arguments = [arguments, &["--auth-grace=1s", "--settle=0s"]].concat();
-    Wait::start(env!("CARGO_BIN_EXE_k8s-wait-for"), arguments, environment)
-}
-
-#[track_caller]
-fn assert_ends(finished: &Finished, code: i32) {
-    assert_eq!(finished.code, Some(code), "{finished:#?}");
+    let kubeconfig = namespace.kubeconfig_for(account, Some(&Value::from(rules).to_string()));
+    let line = format!("{} --auth-grace=1s --settle=0s", arguments.join(" "));
+    wait_with(&kubeconfig, &line, &[("WAIT_TIME", "0.1")])
 }
 
 /// One verb less, for every verb of every rule.
@@ -129,7 +103,7 @@ fn every_right_of(namespace: &Namespace, mode: &str) {
         let blocked = start(namespace, &format!("{place}-whole"), &rules, &arguments);
         blocked.line("waiting: ");
         make_ready(namespace, mode, "db");
-        assert_ends(&blocked.finish(), 0);
+        ends(blocked, 0, "");
         assert_no_right_but(namespace, &format!("{place}-whole"), &rules);
         for (index, (rule, verb, less)) in reduced(&rules).into_iter().enumerate() {
             remove(namespace, mode, "db");
@@ -137,7 +111,7 @@ fn every_right_of(namespace: &Namespace, mode: &str) {
             let wait = start(namespace, &format!("{place}-{index}"), &less, &arguments);
             match (is_needed(mode, &rule), verb.as_str()) {
                 (true, "list") => {
-                    assert_ends(&wait.finish(), 77);
+                    ends(wait, 77, "");
                     continue;
                 }
                 (true, _) => {
@@ -146,7 +120,7 @@ fn every_right_of(namespace: &Namespace, mode: &str) {
                 (false, _) => wait.line("waiting: "),
             };
             make_ready(namespace, mode, "db");
-            assert_ends(&wait.finish(), 0);
+            ends(wait, 0, "");
         }
         remove(namespace, mode, "db");
     }
@@ -166,7 +140,7 @@ fn assert_no_right_but(namespace: &Namespace, account: &str, rules: &[Value]) {
     }
 }
 
-fn explanations_stay_within_their_rules(namespace: &Namespace) {
+pub fn explanations_stay_within_their_rules(namespace: &Namespace) {
     for mode in ["job", "pod", "service"] {
         create(namespace, mode, "db");
         for (arguments, says) in [([mode, "db"], "no nodes available"), ([mode, "dv"], "did you mean")] {
@@ -184,7 +158,7 @@ fn explanations_stay_within_their_rules(namespace: &Namespace) {
 /// The objects of a mode, none of them ready.
 fn create(namespace: &Namespace, mode: &str, name: &str) {
     match mode.split('-').next() {
-        Some("job") => create_job(namespace, name),
+        Some("job") => create_job_with(namespace, name, "app: db", "", ""),
         Some("pod") => create_pod(namespace, name),
         _ => {
             create_pod(namespace, name);
@@ -196,42 +170,13 @@ fn create(namespace: &Namespace, mode: &str, name: &str) {
     }
 }
 
-fn create_job(namespace: &Namespace, name: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {{name: {name}, labels: {{app: db}}}}
-spec:
-  template:
-    spec: {{restartPolicy: Never, containers: [{{name: main, image: 'busybox:1.37'}}]}}
-"
-    ));
-}
-
+/// Gone at once where no kubelet says that it is, and on no node: that is what is explained.
 fn create_pod(namespace: &Namespace, name: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: {name}, labels: {{app: db}}}}
-spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: 'busybox:1.37'}}]}}
-"
-    ));
+    create_pod_with(namespace, name, "app: db", "terminationGracePeriodSeconds: 0");
 }
 
 fn make_ready(namespace: &Namespace, mode: &str, name: &str) {
-    if mode.starts_with("job") {
-        // Not by the Job's name: the pods of the one that was deleted go only some time after it.
-        let uid = namespace.get(&format!("job/{name}"))["metadata"]["uid"].clone();
-        let selector = format!("batch.kubernetes.io/controller-uid={}", uid.as_str().expect("a Job has a uid"));
-        let pod = namespace.eventually("the Job's pod", || namespace.list("pod", &selector).pop());
-        let pod = pod["metadata"]["name"].as_str().expect("a pod has a name").to_owned();
-        namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Succeeded"}));
-    } else {
-        let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        namespace.write_status(&format!("pod/{name}"), &json!({"phase": "Running", "conditions": [ready]}));
-    }
+    if mode.starts_with("job") { end_job(namespace, name, "Succeeded") } else { objects::make_ready(namespace, name) }
 }
 
 fn remove(namespace: &Namespace, mode: &str, name: &str) {
@@ -243,7 +188,7 @@ fn remove(namespace: &Namespace, mode: &str, name: &str) {
     for kind in kinds {
         let path = format!("{kind}/{name}");
         namespace.delete(&path);
-        namespace.eventually("it is gone", || namespace.find(&path).is_none().then_some(()));
+        await_gone(namespace, &path);
     }
 }
 
@@ -255,45 +200,44 @@ fn jobs(verbs: &[&str], names: &[&str]) -> Vec<Value> {
     vec![rule]
 }
 
-fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
-    create_job(namespace, "db");
-    create_job(namespace, "other");
+pub fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
+    create_job_with(namespace, "db", "app: db", "", "");
+    create_job_with(namespace, "other", "app: db", "", "");
     for verbs in [&["get"][..], &["get", "list"], &["get", "list", "watch"]] {
         let account = verbs.join("-");
         let rules = jobs(verbs, &["db"]);
         let wait = start(namespace, &account, &rules, &["job", "db"]);
         wait.line("job/db: waiting: the Job is");
         drop(wait);
-        let denied = start(namespace, &account, &rules, &["job", "other"]).finish();
-        assert_ends(&denied, 77);
+        ends(start(namespace, &account, &rules, &["job", "other"]), 77, "");
     }
     let rules = jobs(&["get"], &["db"]);
     let wait = start(namespace, "get", &rules, &["job", "db"]);
     wait.line("polling by get: not permitted to list jobs");
     make_ready(namespace, "job", "db");
-    assert_ends(&wait.finish(), 0);
+    ends(wait, 0, "");
 }
 
-fn role_taken_away_while_polling_ends_with_77(namespace: &Namespace) {
-    create_job(namespace, "db");
+pub fn role_taken_away_while_polling_ends_with_77(namespace: &Namespace) {
+    create_job_with(namespace, "db", "app: db", "", "");
     let wait = start(namespace, "waiter", &jobs(&["get", "list"], &[]), &["job", "db"]);
     wait.line("polling by list");
     namespace.delete("role/waiter");
-    assert_ends(&wait.finish(), 77);
+    ends(wait, 77, "");
 }
 
-fn polling_ends_by_watching_when_the_right_comes(namespace: &Namespace) {
-    create_job(namespace, "db");
+pub fn polling_ends_by_watching_when_the_right_comes(namespace: &Namespace) {
+    create_job_with(namespace, "db", "app: db", "", "");
     let wait = start(namespace, "waiter", &jobs(&["get"], &[]), &["job", "db"]);
     wait.line("polling by get");
     let all = Value::from(jobs(&["get", "list", "watch"], &[])).to_string();
     namespace.kubeconfig_for("waiter", Some(&all));
     wait.line("watching jobs now");
     make_ready(namespace, "job", "db");
-    assert_ends(&wait.finish(), 0);
+    ends(wait, 0, "");
 }
 
-fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
+pub fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
     create_pod(namespace, "db");
     make_ready(namespace, "pod", "db");
     let selector = format!("-ltest={}", namespace.name());
@@ -302,23 +246,20 @@ fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
     let account = format!("{}:waiter", namespace.name());
     let rules = Value::from(printed_rules(&[&arguments[..], &["--service-account", &account]].concat()));
     let kubeconfig = namespace.kubeconfig_for_all_namespaces("waiter", &rules.to_string());
-    let wait = Wait::start(env!("CARGO_BIN_EXE_k8s-wait-for"), arguments, [("KUBECONFIG", kubeconfig)]);
-    assert_ends(&wait.finish(), 0);
+    ends(wait(&kubeconfig, &arguments.join(" ")), 0, "");
 }
 
 /// The log of a denied wait can be piped into kubectl, and then it works.
-fn denied_wait_prints_a_role_that_allows_it(namespace: &Namespace) {
-    create_job(namespace, "db");
-    let denied = start(namespace, "waiter", &[], &["job", "db"]).finish();
-    assert_ends(&denied, 77);
+pub fn denied_wait_prints_a_role_that_allows_it(namespace: &Namespace) {
+    create_job_with(namespace, "db", "app: db", "", "");
+    let denied = ends(start(namespace, "waiter", &[], &["job", "db"]), 77, "");
     let user = namespace.user("waiter");
     let said = format!("User \"{user}\" cannot list resource \"jobs\" in API group \"batch\" in the namespace");
     assert!(denied.stderr.contains(&said), "{denied:#?}");
     let role = denied.stderr.split("<<END\n").nth(1).and_then(|rest| rest.split("END\n").next());
     namespace.apply(role.expect("the Role stands between the marks"));
     let kubeconfig = namespace.kubeconfig_for("waiter", None);
-    let wait = Wait::start(env!("CARGO_BIN_EXE_k8s-wait-for"), ["job", "db"], [("KUBECONFIG", kubeconfig)]);
+    let wait = wait(&kubeconfig, "job db");
     wait.line("job/db: waiting: the Job is");
-    wait.signal(Signal::TERM);
-    assert_ends(&wait.finish(), 143);
+    still_waits(wait);
 }

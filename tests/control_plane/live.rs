@@ -1,12 +1,11 @@
 //! The live view, on a pseudo-terminal of the system and as a terminal emulator shows it.
 
 use std::{
-    fs,
     io::Read,
     num::NonZeroU16,
-    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    os::fd::OwnedFd,
     path::Path,
-    process::{Child, ExitCode, Stdio},
+    process::{Child, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -17,23 +16,14 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Winsize, tcsetwinsize},
 };
-use serde_json::{Value, json};
-use testbed::{LIMIT, Namespace, Needs, machine, tests};
+use serde_json::json;
+use testbed::{
+    LIMIT, Namespace,
+    machine::{self},
+    objects::{create_job, end_job},
+    scene::{EVERYTHING, changed, exec_credential, plugin, program, write_script},
+};
 use vt100::Parser;
-
-fn main() -> ExitCode {
-    testbed::run_tests(
-        Needs::ControlPlane,
-        tests![
-            targets_are_redrawn_in_place_and_a_transcript_is_left,
-            colors_can_be_had_or_not,
-            terminal_is_left_alone_where_it_cannot_draw,
-            exec_plugin_asks_on_the_terminal
-        ],
-    )
-}
-
-const RIGHTS: &str = "[{apiGroups: [batch, ''], resources: [jobs, pods], verbs: [get, list, watch]}]";
 
 /// The program on a terminal of its own.
 struct Terminal {
@@ -59,7 +49,7 @@ fn nonzero(number: u16) -> NonZeroU16 {
 
 impl Terminal {
     fn start(namespace: &Namespace, columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let kubeconfig = namespace.kubeconfig_for("waiter", Some(RIGHTS));
+        let kubeconfig = namespace.kubeconfig_for("waiter", Some(EVERYTHING));
         Self::start_with(&kubeconfig, columns, arguments, environment, false)
     }
 
@@ -77,7 +67,7 @@ impl Terminal {
         tcsetwinsize(&terminal, size(30, columns)).expect("it has a size");
         let path = ptsname(&terminal, Vec::new()).expect("its other end has a name");
         let stdout = open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
-        let mut command = machine::bound(env!("CARGO_BIN_EXE_k8s-wait-for"));
+        let mut command = machine::bound(program());
         command
             .args(arguments)
             .env_clear()
@@ -161,23 +151,6 @@ fn read(mut source: impl Read, screen: &Mutex<Screen>) {
     }
 }
 
-fn create_job(namespace: &Namespace) {
-    namespace.apply(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: busybox:1.37}]}}}
-",
-    );
-}
-
-fn complete_job(namespace: &Namespace) {
-    let pod = namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
-    let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
-    namespace.write_status(&format!("pod/{name}"), &json!({"phase": "Succeeded"}));
-}
-
 /// The rows of the live view: below the transcript, whose lines begin with a time.
 fn rows(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| !line.starts_with('[')).cloned().collect()
@@ -187,7 +160,7 @@ fn seconds(row: &str) -> Option<u64> {
     row.split_whitespace().nth(2)?.strip_suffix('s')?.parse().ok()
 }
 
-fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) {
+pub fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) {
     let terminal = Terminal::start(namespace, 200, &["job/migrate", "pod/db-0", "--any"], &[]);
     let is_row = |row: &str, state: &str, target: &str, text: &str| {
         let words: Vec<&str> = row.split_whitespace().collect();
@@ -203,7 +176,7 @@ fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) 
     terminal.await_lines("a second that is counted", |lines| {
         rows(lines).first().and_then(|row| seconds(row)).is_some_and(|seconds| seconds >= 1)
     });
-    create_job(namespace);
+    create_job(namespace, "migrate", "");
     terminal.await_lines("the change in the same row", |lines| {
         let rows = rows(lines);
         rows.len() == 2 && is_row(&rows[0], "waiting", "job/migrate", "the Job is running, 1 pod active")
@@ -215,7 +188,7 @@ fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) 
         rows.len() >= 2 && last[0].starts_with("waiting") && last[1].starts_with("waiting") && last[0].len() <= 60
     });
     terminal.resize(200);
-    complete_job(namespace);
+    end_job(namespace, "migrate", "Succeeded");
     let (code, lines, bytes) = terminal.finish();
     assert_eq!(code, Some(0), "{lines:#?}");
     let last = lines.last().map_or("", String::as_str);
@@ -231,7 +204,7 @@ fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespace) 
     assert!(bytes.contains("\u{1b}[33mwaiting"), "{bytes:?}");
 }
 
-fn colors_can_be_had_or_not(namespace: &Namespace) {
+pub fn colors_can_be_had_or_not(namespace: &Namespace) {
     for (arguments, environment, colored) in [
         (&["pod/db-0"][..], &[][..], true),
         (&["pod/db-0", "--color=never"], &[], false),
@@ -245,7 +218,7 @@ fn colors_can_be_had_or_not(namespace: &Namespace) {
     }
 }
 
-fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
+pub fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
     for (arguments, environment) in
         [(&["--output=json"][..], &[][..]), (&["--quiet", "--color=never"], &[]), (&[], &[("TERM", "dumb")])]
     {
@@ -257,22 +230,15 @@ fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
 }
 
 /// It asks on stderr, and reads what is typed; nothing is drawn over it.
-fn exec_plugin_asks_on_the_terminal(namespace: &Namespace) {
-    create_job(namespace);
-    complete_job(namespace);
-    let path = namespace.kubeconfig_for("waiter", Some(RIGHTS));
-    let (text, script) = (fs::read_to_string(&path).expect("a kubeconfig"), path.with_extension("sh"));
-    let mut kubeconfig: Value = serde_json::from_str(&text).expect("the testbed writes JSON");
-    let version = "client.authentication.k8s.io/v1";
-    let status = json!({"token": namespace.token_for("waiter")});
-    let credential = json!({"apiVersion": version, "kind": "ExecCredential", "status": status});
+pub fn exec_plugin_asks_on_the_terminal(namespace: &Namespace) {
+    create_job(namespace, "migrate", "");
+    end_job(namespace, "migrate", "Succeeded");
+    let kubeconfig = namespace.kubeconfig_for("waiter", Some(EVERYTHING));
+    let credential = exec_credential(&json!({"token": namespace.token_for("waiter")}));
     let words = format!("printf 'password: ' >&2; read -r word; [ \"$word\" = sesame ] && echo '{credential}'");
-    fs::write(&script, format!("#!/bin/sh\n{words}\n")).expect("the folder takes files");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("it is ours");
-    kubeconfig["users"][0]["user"] =
-        json!({"exec": {"apiVersion": version, "command": script, "interactiveMode": "IfAvailable"}});
-    let path = path.with_extension("plugin.kubeconfig");
-    fs::write(&path, kubeconfig.to_string()).expect("the folder takes files");
+    let script = kubeconfig.with_extension("sh");
+    write_script(&script, &words);
+    let path = changed(&kubeconfig, "plugin", |_, user| *user = plugin(&script.to_string_lossy(), "IfAvailable"));
     let terminal = Terminal::start_with(&path, 200, &["job/migrate"], &[], true);
     terminal.await_lines("the question", |lines| lines.concat().contains("password:"));
     terminal.await_lines("who is waited for", |lines| lines.concat().contains("waiting for the exec plugin"));

@@ -4,19 +4,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use testbed::front::{Front, Reply};
-use testbed::{Namespace, Needs, Test, tests};
-
-fn main() -> ExitCode {
-    let cases = tests![kubeconfigs_mean_what_kubectl_means_by_them, files_of_a_list_are_merged_as_kubectl_does];
-    testbed::run_tests(Needs::ControlPlane, cases.map(Test::of_own_cluster))
-}
-
-const RULES: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [get, list, watch]}]";
-const ADDRESS: &str = "10.96.0.1";
+use testbed::{
+    Namespace,
+    enter::API_ADDRESS,
+    front::{Front, Reply},
+    objects::{complete_job, create_suspended_job},
+    scene::{JOBS, exec_credential, plugin, program, write_script},
+};
 
 /// What a program makes of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,19 +55,6 @@ fn read(namespace: &Namespace, file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn script(folder: &Path, name: &str, text: &str) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the folder takes files");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours");
-    path.to_string_lossy().into_owned()
-}
-
-fn plugin(command: &str) -> Value {
-    json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": command, "interactiveMode": "Never",
-        "installHint": "install it from the shop"}})
-}
-
 /// The cluster's CA is given by data, the user's token too; each case changes something.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
@@ -90,13 +74,16 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
     let token_file = file("token", &format!("{token}\n"));
     let broken_token = format!("{}\n{}", &token[..20], &token[20..]);
     let with_line_end = format!("{token}\n");
-    let in_url = format!("https://jane:secret@{ADDRESS}:443");
-    let credential =
-        json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
-    let gives = script(folder, "gives", &format!("echo please wait >&2; echo '{credential}'"));
-    let leaves = script(folder, "leaves", &format!("echo '{credential}'; sleep 300 &"));
-    let fails = script(folder, "fails", "echo please run: login >&2; exit 3");
-    let says_nothing = script(folder, "says-nothing", "true");
+    let in_url = format!("https://jane:secret@{API_ADDRESS}:443");
+    let credential = exec_credential(&json!({"token": token}));
+    let script = |name: &str, text: &str| {
+        write_script(&folder.join(name), text);
+        folder.join(name).to_string_lossy().into_owned()
+    };
+    let gives = script("gives", &format!("echo please wait >&2; echo '{credential}'"));
+    let leaves = script("leaves", &format!("echo '{credential}'; sleep 300 &"));
+    let fails = script("fails", "echo please run: login >&2; exit 3");
+    let says_nothing = script("says-nothing", "true");
     let no_data = |cluster: &mut Value| {
         cluster.as_object_mut().expect("a cluster").remove("certificate-authority-data");
     };
@@ -302,29 +289,29 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
             "",
             user(json!({"auth-provider": {"name": "gcp"}})),
         ),
-        case("an exec plugin", true, Works, "", user(plugin(&gives))),
-        case("an exec plugin beside the kubeconfig", true, Works, "", user(plugin("./gives"))),
+        case("an exec plugin", true, Works, "", user(plugin(&gives, "Never"))),
+        case("an exec plugin beside the kubeconfig", true, Works, "", user(plugin("./gives", "Never"))),
         case(
             "an exec plugin that leaves something running",
             false,
             Works,
             "kubectl waits for whoever holds the plugin's output",
-            user(plugin(&leaves)),
+            user(plugin(&leaves, "Never")),
         ),
-        case("an exec plugin that fails", false, Ends(78, "please run: login"), "", user(plugin(&fails))),
+        case("an exec plugin that fails", false, Ends(78, "please run: login"), "", user(plugin(&fails, "Never"))),
         case(
             "an exec plugin that says nothing",
             false,
             Ends(78, "is not of kind ExecCredential"),
             "",
-            user(plugin(&says_nothing)),
+            user(plugin(&says_nothing, "Never")),
         ),
         case(
             "an exec plugin that is missing",
             false,
             Ends(78, "hint: install it from the shop"),
             "",
-            user(plugin("/nonexistent/plugin")),
+            user(plugin("/nonexistent/plugin", "Never")),
         ),
         case(
             "an exec plugin beside a token",
@@ -332,7 +319,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
             Works,
             "",
             user({
-                let mut both = plugin(&fails);
+                let mut both = plugin(&fails, "Never");
                 both["token"] = token.into();
                 both
             }),
@@ -348,21 +335,9 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn new(namespace: &'a Namespace<'a>) -> Self {
-        namespace.apply(
-            "
-apiVersion: batch/v1
-kind: Job
-metadata: {name: migrate}
-spec: {suspend: true, template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: x}]}}}
-",
-        );
-        let now = "2026-01-02T03:04:05Z";
-        let condition =
-            |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": now, "lastTransitionTime": now});
-        let conditions = [condition("SuccessCriteriaMet"), condition("Complete")];
-        let status = json!({"startTime": now, "completionTime": now, "succeeded": 1, "conditions": conditions});
-        namespace.write_status("job/migrate", &status);
-        let path = namespace.kubeconfig_for("waiter", Some(RULES));
+        create_suspended_job(namespace, "migrate");
+        complete_job(namespace, "migrate");
+        let path = namespace.kubeconfig_for("waiter", Some(JOBS));
         let text = fs::read_to_string(&path).expect("a kubeconfig");
         let folder = path.with_extension("folder");
         fs::create_dir_all(&folder).expect("the folder takes folders");
@@ -376,7 +351,7 @@ spec: {suspend: true, template: {spec: {restartPolicy: Never, containers: [{name
             kubeconfig["users"][0]["user"].take(),
             kubeconfig["contexts"][0]["context"].take(),
         );
-        cluster["server"] = format!("https://{ADDRESS}:443").into();
+        cluster["server"] = format!("https://{API_ADDRESS}:443").into();
         let ca = read(self.namespace, "ca.crt");
         cluster.as_object_mut().expect("a cluster").remove("certificate-authority");
         cluster["certificate-authority-data"] = base64(ca.as_bytes()).into();
@@ -396,7 +371,7 @@ spec: {suspend: true, template: {spec: {restartPolicy: Never, containers: [{name
 
 fn ours(kubeconfig: &str) -> Output {
     let arguments = ["job", "migrate", "--timeout=0", "--log-level=trace"];
-    run(Path::new(env!("CARGO_BIN_EXE_k8s-wait-for")), &arguments, kubeconfig)
+    run(&program(), &arguments, kubeconfig)
 }
 
 /// With nobody to log in by hand.
@@ -416,7 +391,7 @@ fn base64(bytes: &[u8]) -> String {
     serde_json::to_value(k8s_openapi::ByteString(bytes.to_vec())).expect("text").as_str().expect("text").to_owned()
 }
 
-fn kubeconfigs_mean_what_kubectl_means_by_them(namespace: &Namespace) {
+pub fn kubeconfigs_mean_what_kubectl_means_by_them(namespace: &Namespace) {
     let scene = Scene::new(namespace);
     let mut wrong = Vec::new();
     for Case { name, change, kubectl_works, ours: wanted, why } in cases(namespace, &scene.folder) {
@@ -441,7 +416,7 @@ fn kubeconfigs_mean_what_kubectl_means_by_them(namespace: &Namespace) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-fn files_of_a_list_are_merged_as_kubectl_does(namespace: &Namespace) {
+pub fn files_of_a_list_are_merged_as_kubectl_does(namespace: &Namespace) {
     let scene = Scene::new(namespace);
     let whole = scene.write("whole", |_, _, _| {});
     let write = |name: &str, value: Value| {

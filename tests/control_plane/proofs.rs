@@ -2,72 +2,21 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
-    fleeting::{FLEETING_JOB, run_fleeting_job},
-};
-
-use crate::scene::{
-    EVERYTHING, Fault, PROGRAM, complete_job, create_job, create_pod, ends, fail_job, set_ready, start, status,
-    still_waits,
+    objects::{
+        complete_job, create_fleeting_job, create_pod, create_suspended_job, deployment, fail_job, finish_wait, mark,
+        run_fleeting_job, set_ready, uid,
+    },
+    scene::{EVERYTHING, Fault, ends, identity, refusal, start, start_at, start_with, still_waits},
 };
 
 const NONE_YET: &str = "no pod of this revision has finished this wait yet";
 
-/// Two pods of one Deployment.
-fn deployment(namespace: &Namespace) -> [String; 2] {
-    namespace.apply(
-        "
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: shop}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: shop}}
-  template:
-    metadata: {labels: {app: shop}}
-    spec:
-      initContainers: [{name: wait, image: 'k8s-wait-for:dev'}]
-      containers: [{name: web, image: 'busybox:1.37'}]
-",
-    );
-    namespace.eventually("the controller's pods", || {
-        let pods = namespace.list("pod", "app=shop");
-        let names: Vec<String> =
-            pods.iter().filter_map(|pod| Some(pod["metadata"]["name"].as_str()?.to_owned())).collect();
-        names.try_into().ok()
-    })
-}
-
-/// What the kubelet says of a pod whose init container `wait` has left these marks.
-fn finish_wait_of(namespace: &Namespace, pod: &str, marks: &str) {
-    let message = format!("{marks}\ndone after 8s");
-    let end = json!({"terminated": {"exitCode": 0, "message": message, "startedAt": null, "finishedAt": null}});
-    let status = json!({"name": "wait", "image": "k8s-wait-for:dev", "imageID": "", "ready": false,
-        "restartCount": 0, "state": end});
-    namespace.write_status(&format!("pod/{pod}"), &json!({"phase": "Pending", "initContainerStatuses": [status]}));
-}
-
-fn mark(namespace: &Namespace, uid: &str) -> String {
-    format!("k8s-wait-for/1 ready job/{}/migrate uid={uid}", namespace.name())
-}
-
-fn start_as(namespace: &Namespace, pod: &str, rules: &str, line: &str) -> Wait {
-    let kubeconfig = namespace.kubeconfig_for("waiter", Some(rules)).into_os_string();
-    let environment = [
-        ("KUBECONFIG", kubeconfig),
-        ("POD_NAME", pod.into()),
-        ("POD_NAMESPACE", namespace.name().into()),
-        ("CONTAINER_NAME", "wait".into()),
-        ("WAIT_TIME", "0.5".into()),
-    ];
-    Wait::start(PROGRAM, line.split(' '), environment)
-}
-
-fn uid(namespace: &Namespace) -> String {
-    let job: Value = namespace.get("job/migrate");
-    job["metadata"]["uid"].as_str().expect("a Job has a uid").to_owned()
+/// As this pod, with polls that come soon.
+fn start_polling(namespace: &Namespace, pod: &str, rules: &str, line: &str) -> Wait {
+    let variables = [&identity(namespace, pod)[..], &[("WAIT_TIME", "0.5")]].concat();
+    start_with(namespace, rules, line, &variables)
 }
 
 /// Without a watch every deletion is a gap.
@@ -76,14 +25,14 @@ const POLLING: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [list]},
 
 /// Completed and removed at once, between two polls: the job controller's event names it.
 pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namespace) {
-    namespace.apply(FLEETING_JOB);
+    create_fleeting_job(namespace);
     namespace.eventually("the Job's pod", || namespace.list("pod", "job-name=migrate").pop());
     let fault = Fault::start(namespace, |asked| {
         // The first list shows it running; then nobody looks until it is gone, and its history is forgotten.
-        let fails = || if asked.is_watch() { status(410, "Expired") } else { status(503, "Down") };
+        let fails = || if asked.is_watch() { refusal(410, "Expired") } else { refusal(503, "Down") };
         (asked.target.contains("/jobs") && (asked.is_watch() || asked.before > 0)).then(fails)
     });
-    let wait = crate::scene::start_at(namespace, &fault.front.url(), "job migrate", &[]);
+    let wait = start_at(namespace, &fault.front.url(), "job migrate", &[]);
     wait.line("waiting: the Job is running");
     wait.line("trying again");
     run_fleeting_job(namespace);
@@ -97,14 +46,14 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namesp
 
 pub fn n3_job_that_vanished_unseen_is_proved_by_a_mark_with_its_uid(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    create_job(namespace, "migrate", "");
-    let uid = uid(namespace);
-    let wait = start_as(namespace, &own, POLLING, "job-wr migrate");
+    create_suspended_job(namespace, "migrate");
+    let uid = uid(&namespace.get("job/migrate")).to_owned();
+    let wait = start_polling(namespace, &own, POLLING, "job-wr migrate");
     wait.line("waiting: the Job is suspended");
     namespace.delete("job/migrate");
     wait.line("job migrate does not exist any more; last seen: the Job is suspended");
     wait.line(NONE_YET);
-    finish_wait_of(namespace, &sibling, &mark(namespace, &uid));
+    finish_wait(namespace, &sibling, &mark(namespace, "migrate", &uid));
     wait.line(&format!("the Job is gone, but pod {sibling} has seen that very one complete"));
     ends(wait, 0, "done after");
 }
@@ -112,9 +61,9 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_a_mark_with_its_uid(namespace: &
 /// The sibling's wait was for a run of before: of this one nobody knows how it ended.
 pub fn n3_mark_of_an_earlier_job_says_nothing_of_one_that_was_seen(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
-    create_job(namespace, "migrate", "");
-    let wait = start_as(namespace, &own, POLLING, "job-wr migrate");
+    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    create_suspended_job(namespace, "migrate");
+    let wait = start_polling(namespace, &own, POLLING, "job-wr migrate");
     wait.line("waiting: the Job is suspended");
     namespace.delete("job/migrate");
     wait.line(NONE_YET);
@@ -125,29 +74,29 @@ pub fn n3_mark_of_an_earlier_job_says_nothing_of_one_that_was_seen(namespace: &N
 pub fn n6_kept_ready_has_no_trouble_left(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
     create_pod(namespace, "db-0", "");
-    let wait = start_as(namespace, &own, POLLING, "job/migrate pod/db-0 --auth-grace 5s");
+    let wait = start_polling(namespace, &own, POLLING, "job/migrate pod/db-0 --auth-grace 5s");
     wait.line(NONE_YET);
     let pods = "[{apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
     namespace.kubeconfig_for("waiter", Some(pods));
     wait.line("cannot list resource \"jobs\"");
-    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
+    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
     wait.line("job/migrate: ready");
     // Longer than the grace.
     std::thread::sleep(Duration::from_secs(7));
-    set_ready(namespace, "db-0", true, false);
+    set_ready(namespace, "db-0", true);
     ends(wait, 0, "done after");
 }
 
 /// Any controller may write any reason; this one used to start the search for proof, and the sibling has one.
 pub fn n7_reason_of_a_condition_steers_nothing(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait_of(namespace, &sibling, &mark(namespace, "7f1c"));
+    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
     for (job, reason) in [("migrate", "NotFound"), ("seed", "Settling")] {
-        create_job(namespace, job, "");
+        create_suspended_job(namespace, job);
         fail_job(namespace, job, reason);
     }
-    create_job(namespace, "other", "");
-    let wait = start_as(namespace, &own, EVERYTHING, "job/migrate job/seed job/other --any");
+    create_suspended_job(namespace, "other");
+    let wait = start_polling(namespace, &own, EVERYTHING, "job/migrate job/seed job/other --any");
     wait.line("job/migrate: failed: the Job has failed: NotFound: as the test says");
     wait.line("job/seed: failed: the Job has failed: Settling: as the test says");
     wait.line("job/other: waiting");
@@ -165,12 +114,12 @@ pub fn n10_marks_of_many_targets_prove_each_of_them(namespace: &Namespace) {
     let line = format!("job {}", jobs.join(" "));
     let message = mark_of(namespace, &line, &jobs);
     assert!(message.starts_with("k8s-wait-for/1 all=") && message.len() < 1_024, "{message}");
-    finish_wait_of(namespace, &sibling, message.lines().next().unwrap_or_default());
-    let wait = start_as(namespace, &own, EVERYTHING, &line);
+    finish_wait(namespace, &sibling, &message);
+    let wait = start_polling(namespace, &own, EVERYTHING, &line);
     wait.line(&format!("job/{}: the Job is gone, but pod {sibling}", jobs[29]));
     ends(wait, 0, "done after");
     still_waits({
-        let wait = start_as(namespace, &own, EVERYTHING, &format!("job {}", jobs[1..].join(" ")));
+        let wait = start_polling(namespace, &own, EVERYTHING, &format!("job {}", jobs[1..].join(" ")));
         wait.line(NONE_YET);
         wait
     });
@@ -179,10 +128,10 @@ pub fn n10_marks_of_many_targets_prove_each_of_them(namespace: &Namespace) {
 /// The message that the binary leaves when these Jobs are complete.
 fn mark_of(namespace: &Namespace, line: &str, jobs: &[String]) -> String {
     for job in jobs {
-        create_job(namespace, job, "");
+        create_suspended_job(namespace, job);
         complete_job(namespace, job);
     }
-    let message = crate::ends::message_of(namespace, line, 0);
+    let message = crate::outcomes::message_of(namespace, line, 0);
     for job in jobs {
         namespace.delete(&format!("job/{job}"));
     }
@@ -205,6 +154,6 @@ pub fn n13_missing_fail_is_for_every_named_target(namespace: &Namespace) {
     wait.line("waiting: pod db does not exist");
     std::thread::sleep(Duration::from_secs(4));
     create_pod(namespace, "db", "");
-    set_ready(namespace, "db", true, false);
+    set_ready(namespace, "db", true);
     ends(wait, 0, "done after");
 }

@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testbed::Namespace;
-use testbed::front::{Reply, head};
-
-use crate::scene::{
-    Fault, complete_job, create_job, create_pod, ends, set_ready, start, start_at, status, still_waits,
+use testbed::{
+    Namespace,
+    front::{Reply, head},
+    objects::{complete_job, create_job_with, create_pod, create_suspended_job, set_ready},
+    scene::{EVERYTHING, Fault, ends, refusal, start, start_at, start_with, still_waits},
 };
 
 const LIST_ONLY: &str = "[{apiGroups: [batch, ''], resources: [jobs, pods], verbs: [list]}]";
@@ -16,12 +16,12 @@ const LIST_ONLY: &str = "[{apiGroups: [batch, ''], resources: [jobs, pods], verb
 /// The reproduced case: exit 0 after 2 s and a single list.
 pub fn n1_rest_without_a_watch_is_proved_by_a_second_list(namespace: &Namespace) {
     create_pod(namespace, "db-0", "app: db");
-    set_ready(namespace, "db-0", true, false);
+    set_ready(namespace, "db-0", true);
     let wait = start(namespace, LIST_ONLY, "pod -lapp=db --settle 5s");
     wait.line("waiting until that has been so for 5s");
     create_pod(namespace, "db-1", "app: db");
     wait.line("1 of 2 pods ready; pod db-1");
-    set_ready(namespace, "db-1", true, false);
+    set_ready(namespace, "db-1", true);
     ends(wait, 0, "done after");
     let lists = namespace.requests_by("waiter").iter().filter(|it| it.verb == "list" && it.code == 200).count();
     assert!(lists >= 3, "db-1 was seen, then ready, then at rest: {lists} lists");
@@ -29,8 +29,8 @@ pub fn n1_rest_without_a_watch_is_proved_by_a_second_list(namespace: &Namespace)
 
 pub fn n1_rest_is_not_over_while_requests_fail(namespace: &Namespace) {
     create_pod(namespace, "db-0", "app: db");
-    set_ready(namespace, "db-0", true, false);
-    let fails = |asked: &testbed::front::Asked| (asked.is_watch() || asked.before > 0).then(|| status(503, "Down"));
+    set_ready(namespace, "db-0", true);
+    let fails = |asked: &testbed::front::Asked| (asked.is_watch() || asked.before > 0).then(|| refusal(503, "Down"));
     let fault = Fault::start(namespace, fails);
     let wait = start_at(namespace, &fault.front.url(), "pod -lapp=db --settle 3s", &[]);
     wait.line("waiting until that has been so for 3s");
@@ -47,41 +47,38 @@ pub fn n1_ready_of_one_target_does_not_outlive_its_stream(namespace: &Namespace)
     for pod in ["a", "b"] {
         create_pod(namespace, pod, "");
     }
-    set_ready(namespace, "a", true, false);
+    set_ready(namespace, "a", true);
     let fault = Fault::start(namespace, |asked| {
         let again = asked.is_watch() || asked.before > 1;
-        (asked.target.contains("metadata.name%3Da") && again).then(|| status(503, "Down"))
+        (asked.target.contains("metadata.name%3Da") && again).then(|| refusal(503, "Down"))
     });
     let wait = start_at(namespace, &fault.front.url(), "pod a b", &[]);
     wait.line("pod/a: ready");
     wait.line("pod/b: waiting");
-    set_ready(namespace, "a", false, false);
+    set_ready(namespace, "a", false);
     // Longer than what counts as the same moment.
     thread::sleep(Duration::from_secs(1));
-    set_ready(namespace, "b", true, false);
+    set_ready(namespace, "b", true);
     wait.line("pod/b: ready");
     wait.line("pod/a: waiting: was ready when last seen");
     fault.heal();
     wait.line("pod/a: waiting: 0 of 1 pod ready");
-    set_ready(namespace, "a", true, false);
+    set_ready(namespace, "a", true);
     ends(wait, 0, "done after");
 }
 
 /// It is polled every 30 s, and its pod becomes unready just after a poll.
 pub fn n1_polled_target_is_looked_at_once_more_at_the_end(namespace: &Namespace) {
     create_pod(namespace, "a", "");
-    set_ready(namespace, "a", true, false);
-    create_job(namespace, "migrate", "");
-    let kubeconfig = namespace.kubeconfig_for(
-        "waiter",
-        Some("[{apiGroups: [''], resources: [pods], verbs: [list]}, {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}]"),
-    );
-    let environment = [("KUBECONFIG", kubeconfig.into_os_string()), ("WAIT_TIME", "30".into())];
-    let wait = testbed::Wait::start(crate::scene::PROGRAM, ["pod/a", "job/migrate"], environment);
+    set_ready(namespace, "a", true);
+    create_suspended_job(namespace, "migrate");
+    let rules = "[{apiGroups: [''], resources: [pods], verbs: [list]},
+                  {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}]";
+    let wait = start_with(namespace, rules, "pod/a job/migrate", &[("WAIT_TIME", "30")]);
     wait.line("pod/a: ready");
     wait.line("job/migrate: waiting");
     wait.line("polling by list");
-    set_ready(namespace, "a", false, false);
+    set_ready(namespace, "a", false);
     thread::sleep(Duration::from_secs(2));
     complete_job(namespace, "migrate");
     wait.line("pod/a: waiting: 0 of 1 pod ready");
@@ -93,8 +90,8 @@ pub fn n2_watch_that_cannot_be_opened_does_not_blind_the_wait(namespace: &Namesp
     let page =
         |code: u16| Reply::Say(format!("{}<html><body>no</body></html>", head(code, "Content-Type: text/html\r\n")));
     let faults = [
-        ("unavailable", status(503, "ServiceUnavailable")),
-        ("not-implemented", status(501, "NotImplemented")),
+        ("unavailable", refusal(503, "ServiceUnavailable")),
+        ("not-implemented", refusal(501, "NotImplemented")),
         ("gateway", page(502)),
         ("html", page(200)),
         ("no-such-page", page(404)),
@@ -105,7 +102,7 @@ pub fn n2_watch_that_cannot_be_opened_does_not_blind_the_wait(namespace: &Namesp
     thread::scope(|scope| {
         for (name, reply) in faults {
             scope.spawn(move || {
-                create_job(namespace, name, "");
+                create_suspended_job(namespace, name);
                 let fault = Fault::start(namespace, move |asked| asked.is_watch().then(|| reply.clone()));
                 let wait = start_at(namespace, &fault.front.url(), &format!("job {name}"), &[]);
                 let started = Instant::now();
@@ -122,7 +119,7 @@ pub fn n2_watch_that_cannot_be_opened_does_not_blind_the_wait(namespace: &Namesp
 
 /// A version from before all that the API server remembers: a GET brings the same one again.
 pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
-    create_job(namespace, "migrate", "");
+    create_suspended_job(namespace, "migrate");
     let gone =
         json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}});
     let gone = format!("{}{gone}\n", head(200, "Content-Type: application/json\r\n"));
@@ -130,7 +127,7 @@ pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
         if asked.is_watch() {
             return Some(Reply::Say(gone.clone()));
         }
-        asked.target.contains("fieldSelector").then(|| status(403, "Forbidden"))
+        asked.target.contains("fieldSelector").then(|| refusal(403, "Forbidden"))
     });
     let wait = start_at(namespace, &fault.front.url(), "job migrate", &[("WAIT_TIME", "0.2")]);
     wait.line("polling by get: these jobs are too old to be watched without `list`");
@@ -145,7 +142,7 @@ pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
 }
 
 pub fn n12_polls_are_frequent_in_the_beginning(namespace: &Namespace) {
-    create_job(namespace, "migrate", "");
+    create_suspended_job(namespace, "migrate");
     let wait = start(namespace, LIST_ONLY, "job migrate");
     wait.line("polling by list");
     let started = Instant::now();
@@ -158,5 +155,20 @@ pub fn n12_polls_are_frequent_in_the_beginning(namespace: &Namespace) {
         "{pause:.2} s between two polls: a second in the beginning, but for its jitter"
     );
     complete_job(namespace, "migrate");
+    ends(wait, 0, "done after");
+}
+
+/// Let go at the first complete Job, the release's second one came a moment later.
+pub fn n9_selector_of_jobs_waits_for_one_that_comes_a_moment_later(namespace: &Namespace) {
+    create_job_with(namespace, "schema", "release: r9", "suspend: true", "");
+    complete_job(namespace, "schema");
+    let wait = start(namespace, EVERYTHING, "job-wr -lrelease=r9 --settle 10s");
+    wait.line("1 job done, waiting until that has been so for 10s");
+    create_job_with(namespace, "seed", "release: r9", "suspend: true", "");
+    wait.line("1 of 2 jobs complete; job seed: the Job is suspended");
+    // Its end is kept.
+    namespace.delete("job/schema");
+    complete_job(namespace, "seed");
+    wait.line("2 jobs done, waiting until that has been so for 10s");
     ends(wait, 0, "done after");
 }

@@ -1,37 +1,37 @@
 //! Credentials that come late, run out, are refused or have to be asked for.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
 
+use crate::blocked::ends_at_once;
 use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
-    wire::{Cut, Faults},
-};
-
-use crate::{
-    ends::{ends_at_once, write_script},
+    enter::API_ADDRESS,
     figures::within,
+    objects::{complete_job, create_suspended_job},
     scene::{
-        PROGRAM, READER, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds,
-        wait, wait_for_job, wire,
+        JOBS, await_watch, by_way_of, changed, exec_credential, let_pass, program, reader, since, succeeds, wait,
+        wait_for_job, wire, with_plugin,
     },
+    wire::{Cut, Faults},
 };
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let token = kubeconfig.with_extension("token");
     fs::write(&token, namespace.token_for("waiter")).expect("the folder takes files");
-    let wire = wire(namespace.cluster(), Faults::default());
+    let wire = wire(namespace, Faults::default());
     let server = format!("https://{}", wire.address());
     let kubeconfig = changed(&by_way_of(&kubeconfig, &server), "file", |_, user| *user = json!({"tokenFile": token}));
-    let waiting = wait(&kubeconfig, &["job", "migrate"]);
+    let waiting = wait(&kubeconfig, "job migrate");
     await_watch(namespace);
     // Another account of the same name: the old one's tokens are worthless, as soon as the server's cache has gone.
     namespace.delete("serviceaccount/waiter");
@@ -51,62 +51,42 @@ pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
     succeeds(waiting);
 }
 
-/// Where the kubelet would put them; `/run` is this cluster's own.
-fn write_service_account(namespace: &Namespace) {
-    let folder = Path::new("/run/secrets/kubernetes.io/serviceaccount");
-    fs::create_dir_all(folder).expect("/run takes folders");
+/// The product in a mount namespace of its own, with this folder where the kubelet would put one.
+fn in_pod(folder: &Path) -> Wait {
+    let host = [("KUBERNETES_SERVICE_HOST", API_ADDRESS), ("KUBERNETES_SERVICE_PORT", "443")];
+    let proxy = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("https_proxy", "http://127.0.0.1:1")];
+    let mount = "mkdir -p $0 && mount --bind \"$1\" $0 && shift && exec \"$@\"";
+    let mount = ["--mount", "--", "sh", "-c", mount, "/run/secrets/kubernetes.io/serviceaccount"].map(Into::into);
+    let product: [OsString; 4] = [folder.into(), program().into(), "job".into(), "migrate".into()];
+    Wait::start("unshare", mount.into_iter().chain(product), host.into_iter().chain(proxy))
+}
+
+pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace) {
+    create_suspended_job(namespace, "migrate");
+    complete_job(namespace, "migrate");
+    let folder = reader(namespace).with_extension("serviceaccount");
+    fs::create_dir(&folder).expect("the folder takes folders");
+    let finished = in_pod(&folder).finish();
+    assert_eq!(finished.code, Some(78), "{finished:#?}");
+    assert!(finished.stderr.contains("hint: ") && finished.stderr.contains("automount"), "{finished:#?}");
     let ca = namespace.cluster().admin_kubeconfig().with_file_name("ca.crt");
     fs::copy(ca, folder.join("ca.crt")).expect("the folder takes files");
     for (file, text) in [("namespace", format!("{}\n", namespace.name())), ("token", namespace.token_for("waiter"))] {
         fs::write(folder.join(file), text).expect("the folder takes files");
     }
-}
-
-pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace) {
-    create_job(namespace, "migrate");
-    complete_job(namespace, "migrate");
-    reader(namespace);
-    let inside = || {
-        let host = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
-        let proxy = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("https_proxy", "http://127.0.0.1:1")];
-        Wait::start(PROGRAM, ["job", "migrate"], host.into_iter().chain(proxy))
-    };
-    let finished = inside().finish();
-    assert_eq!(finished.code, Some(78), "{finished:#?}");
-    assert!(finished.stderr.contains("hint: ") && finished.stderr.contains("automount"), "{finished:#?}");
-    write_service_account(namespace);
-    succeeds(inside());
+    succeeds(in_pod(&folder));
 }
 
 pub fn right_granted_10_s_late_is_enough(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
-    let waiting = wait(&namespace.kubeconfig_for("waiter", None), &["job", "migrate"]);
+    let waiting = wait(&namespace.kubeconfig_for("waiter", None), "job migrate");
     waiting.line("403 Forbidden");
     let_pass(Duration::from_secs(10));
-    namespace.kubeconfig_for("waiter", Some(READER));
+    namespace.kubeconfig_for("waiter", Some(JOBS));
     let granted = Instant::now();
     succeeds(waiting);
     within(LONGEST_PAUSE, "RBAC granted 10 s late: exit after that", granted.elapsed());
-}
-
-/// A kubeconfig whose credentials come from this shell script.
-pub fn with_plugin(kubeconfig: &Path, name: &str, script: &str) -> PathBuf {
-    let command = kubeconfig.with_extension(format!("{name}.sh"));
-    write_script(&command, script);
-    changed(kubeconfig, name, |_, user| {
-        *user = json!({"exec": {
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": command,
-            "interactiveMode": "Never",
-            "env": [{"name": "WHO", "value": name}],
-        }});
-    })
-}
-
-/// What a plugin writes.
-pub fn exec_credential(status: &Value) -> String {
-    json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}).to_string()
 }
 
 /// A plugin that counts its runs in `$0.runs`, and answers these in turn, the last one again and again.
@@ -124,7 +104,7 @@ fn counting_plugin(kubeconfig: &Path, name: &str, answers: &[Value]) -> (PathBuf
 }
 
 pub fn exec_plugin_runs_once(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let answer = json!({"token": namespace.token_for("waiter"), "expirationTimestamp": in_seconds(3600)});
     let (kubeconfig, runs) = counting_plugin(&kubeconfig, "once", &[answer]);
@@ -143,11 +123,11 @@ fn in_seconds(seconds: u64) -> String {
 }
 
 pub fn exec_plugin_runs_again_when_its_token_expires(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let token = namespace.token_for("waiter");
     let answers = [json!({"token": token, "expirationTimestamp": in_seconds(8)}), json!({"token": token})];
-    let wire = wire(namespace.cluster(), Faults::default());
+    let wire = wire(namespace, Faults::default());
     let kubeconfig = by_way_of(&kubeconfig, &format!("https://{}", wire.address()));
     let (kubeconfig, runs) = counting_plugin(&kubeconfig, "expiring", &answers);
     let waiting = wait_for_job(&kubeconfig);
@@ -162,7 +142,7 @@ pub fn exec_plugin_runs_again_when_its_token_expires(namespace: &Namespace) {
 }
 
 pub fn exec_plugin_runs_again_after_a_401(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let answers = [json!({"token": "revoked"}), json!({"token": namespace.token_for("waiter")})];
@@ -173,7 +153,7 @@ pub fn exec_plugin_runs_again_after_a_401(namespace: &Namespace) {
 }
 
 pub fn exec_plugin_gives_a_certificate(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
     let read = |file: &str| fs::read_to_string(folder.join(file)).expect("the testbed makes a client certificate");
@@ -195,7 +175,7 @@ pub fn exec_plugin_ends_with_the_wait(namespace: &Namespace) {
         number.display()
     );
     let kubeconfig = with_plugin(&kubeconfig, "sleeper", &script);
-    let finished = wait(&kubeconfig, &["job", "migrate", "--timeout", "3s"]).finish();
+    let finished = wait(&kubeconfig, "job migrate --timeout 3s").finish();
     assert_eq!(finished.code, Some(124), "{finished:#?}");
     assert!(finished.stderr.contains("waiting for the exec plugin"), "{finished:#?}");
     let family = fs::read_to_string(number).expect("the plugin has started");
@@ -213,7 +193,7 @@ pub fn exec_plugin_that_fails_after_a_401_is_a_refusal(namespace: &Namespace) {
     let revoked = exec_credential(&json!({"token": "revoked"}));
     let script = format!("echo x >> \"$0.runs\"; [ $(wc -l < \"$0.runs\") = 1 ] && echo '{revoked}'");
     let kubeconfig = with_plugin(&kubeconfig, "failing", &script);
-    for line in [&["job", "migrate", "--auth-grace", "3s"][..], &["job", "migrate", "--timeout", "3s"]] {
+    for line in ["job migrate --auth-grace 3s", "job migrate --timeout 3s"] {
         let runs = kubeconfig.with_file_name(format!("{}.waiter.failing.sh.runs", namespace.name()));
         drop(fs::remove_file(runs));
         let finished = wait(&kubeconfig, line).finish();

@@ -1,5 +1,7 @@
 //! Proxies between the client and the API server: HTTP's CONNECT, also over TLS, and SOCKS5.
 
+use crate::blocked::ends_at_once;
+use serde_json::{Value, json};
 use std::{
     fs,
     net::SocketAddr,
@@ -7,12 +9,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError, mpsc::channel},
     thread,
 };
-
-use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
     front::{Front, Reply},
+    objects::{complete_job, create_suspended_job},
+    scene::{changed, reader, succeeds, wait, wait_with},
 };
+
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -24,11 +27,6 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
         server::WebPkiClientVerifier,
     },
-};
-
-use crate::{
-    ends::ends_at_once,
-    scene::{PROGRAM, changed, complete_job, create_job, reader, succeeds},
 };
 
 #[derive(Clone)]
@@ -126,29 +124,24 @@ async fn socks(mut client: TcpStream, log: &Mutex<Vec<String>>) -> std::io::Resu
     copy_bidirectional(&mut client, &mut upstream).await.map(drop)
 }
 
-fn with_environment(kubeconfig: &Path, environment: &[(&'static str, &str)]) -> Wait {
-    let kubeconfig = ("KUBECONFIG", kubeconfig.to_str().expect("a UTF-8 path"));
-    Wait::start(PROGRAM, ["job", "migrate"], environment.iter().copied().chain([kubeconfig]))
-}
-
 pub fn environment_names_the_proxy(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let proxy = Proxy::start(Speech::Http);
     let url = format!("http://user:pass@{}", proxy.address);
     for spared in ["10.96.0.1", "10.96.0.0/16,", "*", "example.com, 10.96.0.1:443"] {
-        succeeds(with_environment(&kubeconfig, &[("HTTPS_PROXY", &url), ("NO_PROXY", spared)]));
+        succeeds(wait_with(&kubeconfig, "job migrate", &[("HTTPS_PROXY", &url), ("NO_PROXY", spared)]));
         assert!(proxy.asked().is_empty(), "NO_PROXY={spared}");
     }
-    succeeds(with_environment(&kubeconfig, &[("https_proxy", &url), ("NO_PROXY", "10.97.0.0/16,,")]));
+    succeeds(wait_with(&kubeconfig, "job migrate", &[("https_proxy", &url), ("NO_PROXY", "10.97.0.0/16,,")]));
     let asked = proxy.asked().pop().expect("the proxy was asked");
     assert!(asked.starts_with("CONNECT 10.96.0.1:443 HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "{asked}");
 }
 
 pub fn kubeconfig_names_the_proxy(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let acceptor = tls(&namespace.cluster().admin_kubeconfig().with_file_name(""));
@@ -157,7 +150,7 @@ pub fn kubeconfig_names_the_proxy(namespace: &Namespace) {
         let url = format!("{scheme}://user:pass@{}", proxy.address);
         let kubeconfig = changed(&kubeconfig, scheme, |cluster, _| cluster["proxy-url"] = url.into());
         // It counts more than the environment, and NO_PROXY is not for it.
-        succeeds(with_environment(&kubeconfig, &[("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "*")]));
+        succeeds(wait_with(&kubeconfig, "job migrate", &[("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "*")]));
         let asked = proxy.asked().pop().expect("the proxy was asked");
         assert!(asked.contains("10.96.0.1:443") && (scheme != "socks5" || asked.ends_with(" user:pass")), "{asked}");
     }
@@ -185,7 +178,7 @@ fn certificates(folder: &Path, file: &str) -> Vec<CertificateDer<'static>> {
 
 /// TLS that takes only clients of the cluster's own authority, and then a server without.
 pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
     let mut roots = RootCertStore::empty();
@@ -207,7 +200,7 @@ pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespa
         cluster["server"] = format!("https://{}", server.address).into();
         *user = json!({"client-certificate": certificate, "client-key": key});
     });
-    let waiting = with_environment(&kubeconfig, &[]);
+    let waiting = wait(&kubeconfig, "job migrate");
     waiting.line("trying again");
     use_those_of("client");
     succeeds(waiting);
@@ -215,7 +208,7 @@ pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespa
 
 /// Nothing in it but the static binary and a kubeconfig: no authorities, no names, no proc, no tmp.
 pub fn empty_root_serves_without_certificates(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let root = kubeconfig.with_extension("root");
@@ -257,7 +250,7 @@ pub fn proxy_that_refuses_is_named(namespace: &Namespace) {
         cluster["server"] = "https://10.0.0.1".into();
         cluster["proxy-url"] = format!("http://{}", proxy.address).into();
     });
-    let waiting = with_environment(&kubeconfig, &[]);
+    let waiting = wait(&kubeconfig, "job migrate");
     waiting.line("tunnel error");
     for wrong in ["socks4://127.0.0.1:1", "ftp://127.0.0.1", "http://"] {
         let kubeconfig = changed(&kubeconfig, "wrong", |cluster, _| cluster["proxy-url"] = wrong.into());

@@ -1,89 +1,16 @@
 //! The shipped image on a real node: init containers that a real Job releases, under the limits of `manifests/`.
 
-use std::process::ExitCode;
-
 use serde_json::Value;
-use testbed::{Namespace, Needs, tests};
-
-fn main() -> ExitCode {
-    testbed::run_tests(
-        Needs::Node,
-        tests![
-            both_pods_stay_in_init_until_the_job_completes,
-            failed_job_ends_the_init_containers_with_1,
-            deadline_on_a_job_that_never_ends_gives_124,
-            image_answers_to_groundnutys_name,
-            denied_container_leaves_the_role_in_its_message,
-            n10_message_goes_where_the_container_wants_it,
-            n14_usage_error_leaves_its_message,
-        ],
-    )
-}
-
-/// A Job whose container runs `script`.
-fn create_job(namespace: &Namespace, script: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {{name: migrate}}
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      terminationGracePeriodSeconds: 0
-      containers: [{{name: migrate, image: busybox:1.37, command: [sh, -c, {script:?}]}}]
-"
-    ));
-}
+use testbed::{
+    Namespace,
+    objects::{create_script, create_workload, waiter},
+    scene::JOBS,
+};
 
 /// Two replicas whose init container waits under the limits and rights that a careful chart gives.
 fn create_deployment(namespace: &Namespace, container: &str) {
-    let image = namespace.cluster().image();
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: shop}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: shop}}
-rules: [{{apiGroups: [batch], resources: [jobs], verbs: [get, list, watch]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: shop}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: shop}}
-subjects: [{{kind: ServiceAccount, name: shop}}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: shop}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: shop}}}}
-  template:
-    metadata: {{labels: {{app: shop}}}}
-    spec:
-      serviceAccountName: shop
-      terminationGracePeriodSeconds: 0
-      securityContext: {{runAsNonRoot: true, seccompProfile: {{type: RuntimeDefault}}}}
-      initContainers:
-      - name: wait
-        image: {image}
-        imagePullPolicy: IfNotPresent
-        {container}
-        resources: {{limits: {{memory: 16Mi, cpu: 50m}}}}
-        securityContext:
-          readOnlyRootFilesystem: true
-          allowPrivilegeEscalation: false
-          capabilities: {{drop: [ALL]}}
-      containers:
-      - {{name: web, image: busybox:1.37, command: [sleep, '600'], securityContext: {{runAsUser: 65532}}}}
-"
-    ));
+    namespace.kubeconfig_for("shop", Some(JOBS));
+    create_workload(namespace, "Deployment", "shop", "replicas: 2", &waiter(namespace, container));
 }
 
 /// What `pointer` leads to in each of the Deployment's two pods, once it is there in both.
@@ -99,11 +26,11 @@ const RUNNING: &str = "/status/initContainerStatuses/0/state/running";
 const TERMINATED: &str = "/status/initContainerStatuses/0/state/terminated";
 const EXIT_CODE: &str = "/status/initContainerStatuses/0/lastState/terminated/exitCode";
 
-fn both_pods_stay_in_init_until_the_job_completes(namespace: &Namespace) {
+pub fn both_pods_stay_in_init_until_the_job_completes(namespace: &Namespace) {
     // Once the init containers have been seen running, the Job has 8 s to go: it is not complete by then.
     create_deployment(namespace, "args: [job-wr, migrate]");
     of_both_pods(namespace, "running init containers", RUNNING);
-    create_job(namespace, "sleep 8");
+    create_script(namespace, "migrate", "backoffLimit: 0", "sleep 8");
     namespace.eventually("the Job's active pod", || namespace.get("job/migrate")["status"]["ready"].as_i64());
     let pods = of_both_pods(namespace, "phases", "/status/phase");
     assert_eq!(pods, ["Pending", "Pending"], "the Job has not completed");
@@ -118,29 +45,29 @@ fn both_pods_stay_in_init_until_the_job_completes(namespace: &Namespace) {
     });
 }
 
-fn failed_job_ends_the_init_containers_with_1(namespace: &Namespace) {
-    create_job(namespace, "exit 3");
+pub fn failed_job_ends_the_init_containers_with_1(namespace: &Namespace) {
+    create_script(namespace, "migrate", "backoffLimit: 0", "exit 3");
     create_deployment(namespace, "args: [job-wr, migrate]");
     let codes = of_both_pods(namespace, "ended init containers", EXIT_CODE);
     assert_eq!(codes, [1, 1]);
 }
 
-fn deadline_on_a_job_that_never_ends_gives_124(namespace: &Namespace) {
-    create_job(namespace, "sleep 600");
+pub fn deadline_on_a_job_that_never_ends_gives_124(namespace: &Namespace) {
+    create_script(namespace, "migrate", "backoffLimit: 0", "sleep 600");
     create_deployment(namespace, "args: [job-wr, migrate, --timeout, 5s]");
     let codes = of_both_pods(namespace, "ended init containers", EXIT_CODE);
     assert_eq!(codes, [124, 124]);
 }
 
-fn image_answers_to_groundnutys_name(namespace: &Namespace) {
-    create_job(namespace, "true");
+pub fn image_answers_to_groundnutys_name(namespace: &Namespace) {
+    create_script(namespace, "migrate", "backoffLimit: 0", "true");
     create_deployment(namespace, "command: [/wait_for.sh, job, migrate]");
     for end in of_both_pods(namespace, "ended init containers", TERMINATED) {
         assert_eq!(end["exitCode"], 0, "{end}");
     }
 }
 
-fn denied_container_leaves_the_role_in_its_message(namespace: &Namespace) {
+pub fn denied_container_leaves_the_role_in_its_message(namespace: &Namespace) {
     create_deployment(namespace, "args: [pod/db-0, --auth-grace, 1s]");
     assert_eq!(of_both_pods(namespace, "ended init containers", EXIT_CODE), [77, 77]);
     for message in of_both_pods(namespace, "messages", "/status/initContainerStatuses/0/lastState/terminated/message") {
@@ -150,16 +77,16 @@ fn denied_container_leaves_the_role_in_its_message(namespace: &Namespace) {
     }
 }
 
-fn n10_message_goes_where_the_container_wants_it(namespace: &Namespace) {
-    create_job(namespace, "true");
-    create_deployment(namespace, "args: [job-wr, migrate]\n        terminationMessagePath: /tmp/messages/end");
+pub fn n10_message_goes_where_the_container_wants_it(namespace: &Namespace) {
+    create_script(namespace, "migrate", "backoffLimit: 0", "true");
+    create_deployment(namespace, "args: [job-wr, migrate], terminationMessagePath: /tmp/messages/end");
     let mark = format!("k8s-wait-for/1 ready job/{}/migrate uid=", namespace.name());
     for end in of_both_pods(namespace, "ended init containers", TERMINATED) {
         assert!(end["message"].as_str().is_some_and(|message| message.starts_with(&mark)), "{end}");
     }
 }
 
-fn n14_usage_error_leaves_its_message(namespace: &Namespace) {
+pub fn n14_usage_error_leaves_its_message(namespace: &Namespace) {
     create_deployment(namespace, "args: [job-wr, migrate, --timeout, soon]");
     assert_eq!(of_both_pods(namespace, "ended init containers", EXIT_CODE), [2, 2]);
     for message in of_both_pods(namespace, "messages", "/status/initContainerStatuses/0/lastState/terminated/message") {

@@ -4,10 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Arc, Once,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Once,
     thread,
     time::{Duration, Instant},
 };
@@ -15,17 +12,14 @@ use std::{
 use serde_json::json;
 use testbed::{
     Namespace, Wait,
-    fleeting::{FLEETING_JOB, run_fleeting_job},
-    front::{Front, Reply, head},
-    wire::{Cut, Faults, Wire},
-};
-
-use crate::{
     figures::{rate_below, shown, within},
+    front::{Reply, head},
+    objects::{complete_job, create_fleeting_job, create_suspended_job, run_fleeting_job},
     scene::{
-        api_server, await_watch, by_way_of, changed, complete_job, create_job, let_pass, reader, since, succeeds,
+        Fault, api_server, await_watch, await_watches, by_way_of, changed, let_pass, reader, refusing, since, succeeds,
         through, wait, wait_for_job, wire,
     },
+    wire::{Cut, Faults, Wire},
 };
 
 /// The longest pause between two attempts.
@@ -33,16 +27,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// One attempt to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-fn refusing() -> Faults {
-    Faults { refuse: true, ..Faults::default() }
-}
-
 pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
-    let wire = wire(namespace.cluster(), refusing());
+    let wire = wire(namespace, refusing());
     let kubeconfig = through(namespace, &wire);
-    let waiting = wait(&kubeconfig, &["job", "migrate"]);
+    let waiting = wait(&kubeconfig, "job migrate");
     waiting.line("Connection refused");
     let_pass(Duration::from_secs(20));
     wire.set(Faults::default());
@@ -59,12 +49,11 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
 }
 
 pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Namespace) {
-    create_job(namespace, "migrate");
-    create_job(namespace, "index");
-    let wire = wire(namespace.cluster(), Faults::default());
-    let waiting = wait(&through(namespace, &wire), &["job", "migrate", "index"]);
-    let watches = || namespace.requests_by("waiter").iter().filter(|it| it.verb == "watch" && it.open).count();
-    namespace.eventually("both are watched", || (watches() == 2).then_some(()));
+    create_suspended_job(namespace, "migrate");
+    create_suspended_job(namespace, "index");
+    let wire = wire(namespace, Faults::default());
+    let waiting = wait(&through(namespace, &wire), "job migrate index");
+    await_watches(namespace, 2);
     wire.set(refusing());
     wire.cut(Cut::Rst);
     let down = Instant::now();
@@ -111,7 +100,7 @@ fn wire_at(namespace: &Namespace, address: &str) -> Wire {
 }
 
 pub fn lost_syn_costs_5_s(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = at_dropped_address(namespace, "10.98.0.2");
     let started = Instant::now();
@@ -125,10 +114,10 @@ pub fn lost_syn_costs_5_s(namespace: &Namespace) {
 }
 
 pub fn stalled_tls_handshake_costs_5_s(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let stalled = Faults { stall_answers: true, ..Faults::default() };
-    let wire = wire(namespace.cluster(), stalled);
+    let wire = wire(namespace, stalled);
     let kubeconfig = through(namespace, &wire);
     let started = Instant::now();
     let waiting = wait_for_job(&kubeconfig);
@@ -139,7 +128,7 @@ pub fn stalled_tls_handshake_costs_5_s(namespace: &Namespace) {
 }
 
 pub fn half_open_watch_is_noticed(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let kubeconfig = at_dropped_address(namespace, "10.98.0.3");
     let _wire = wire_at(namespace, "10.98.0.3");
     let waiting = wait_for_job(&kubeconfig);
@@ -164,8 +153,8 @@ fn send_event(namespace: &Namespace, waiting: &Wait) {
 }
 
 pub fn proxy_with_a_dead_backend_is_noticed(namespace: &Namespace) {
-    create_job(namespace, "migrate");
-    let wire = wire(namespace.cluster(), Faults::default());
+    create_suspended_job(namespace, "migrate");
+    let wire = wire(namespace, Faults::default());
     let waiting = wait_for_job(&through(namespace, &wire));
     await_watch(namespace);
     send_event(namespace, &waiting);
@@ -182,10 +171,10 @@ pub fn proxy_with_a_dead_backend_is_noticed(namespace: &Namespace) {
 pub fn reset_and_closed_watches_are_resumed_at_once(namespace: &Namespace) {
     let kubeconfig = reader(namespace);
     for (name, cut) in [("reset", Cut::Rst), ("closed", Cut::Fin)] {
-        create_job(namespace, name);
-        let wire = wire(namespace.cluster(), Faults::default());
+        create_suspended_job(namespace, name);
+        let wire = wire(namespace, Faults::default());
         let server = format!("https://{}", wire.address());
-        let waiting = wait(&by_way_of(&kubeconfig, &server), &["job", name, "--log-level", "debug"]);
+        let waiting = wait(&by_way_of(&kubeconfig, &server), &format!("job {name} --log-level debug"));
         let is_open = || namespace.requests_by("waiter").into_iter().find(|it| it.open && it.name == name);
         namespace.eventually("the watch is open", is_open);
         wire.cut(cut);
@@ -226,34 +215,30 @@ pub fn watch_that_always_breaks_is_no_flood(namespace: &Namespace) {
 }
 
 fn steady_rate(namespace: &Namespace, kubeconfig: &Path, job: &str, end: Reply) {
-    create_job(namespace, job);
-    let healed = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&healed);
-    let front = Front::start(namespace.cluster(), move |asked| {
-        if asked.is_watch() && !switch.load(Ordering::Relaxed) { end.clone() } else { Reply::Pass }
-    });
-    let mut waiting = wait(&by_way_of(kubeconfig, &front.url()), &["job", job, "--log-level", "debug"]);
+    create_suspended_job(namespace, job);
+    let fault = Fault::start(namespace, move |asked| asked.is_watch().then(|| end.clone()));
+    let mut waiting = wait(&by_way_of(kubeconfig, &fault.front.url()), &format!("job {job} --log-level debug"));
     let started = Instant::now();
     let (settling, steady) = (Duration::from_secs(10), Duration::from_secs(50));
     let_pass(settling + steady);
-    let asked = front.asked();
+    let asked = fault.front.asked();
     let (early, late): (Vec<_>, Vec<_>) = asked.iter().partition(|it| it.at < started + settling);
     // Polls come every second in the beginning, and some tries to watch beside them.
     rate_below(1.3, &format!("every watch {job}: requests"), late.len(), steady);
     shown(&format!("every watch {job}: requests in the first 10 s"), early.len().to_string());
     assert!(waiting.is_running());
-    healed.store(true, Ordering::Relaxed);
+    fault.heal();
     complete_job(namespace, job);
     succeeds(waiting);
 }
 
 pub fn answer_cut_anywhere_is_asked_for_again(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     // From the middle of the handshake to the end of the list.
     for cut_after in (200..4000).step_by(400) {
-        let wire = wire(namespace.cluster(), Faults { cut_after: Some(cut_after), ..Faults::default() });
+        let wire = wire(namespace, Faults { cut_after: Some(cut_after), ..Faults::default() });
         let waiting = wait_for_job(&by_way_of(&kubeconfig, &format!("https://{}", wire.address())));
         let said = || waiting.so_far().contains("trying again") || waiting.so_far().contains("done after");
         since(Instant::now(), "a failure or a success", said);
@@ -263,17 +248,17 @@ pub fn answer_cut_anywhere_is_asked_for_again(namespace: &Namespace) {
 }
 
 pub fn slow_line_is_no_fault(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
-    let wire = wire(namespace.cluster(), Faults { bytes_per_second: Some(2000), ..Faults::default() });
+    let wire = wire(namespace, Faults { bytes_per_second: Some(2000), ..Faults::default() });
     let finished = succeeds(wait_for_job(&through(namespace, &wire)));
     assert!(!finished.stdout.contains("trying again"), "{finished:#?}");
     shown("a line of 2 kB/s: exit after", format!("{:.2} s", finished.elapsed.as_secs_f64()));
 }
 
 pub fn job_deleted_while_partitioned_is_decided_by_its_deletion(namespace: &Namespace) {
-    namespace.apply(FLEETING_JOB);
-    let wire = wire(namespace.cluster(), Faults::default());
+    create_fleeting_job(namespace);
+    let wire = wire(namespace, Faults::default());
     let waiting = wait_for_job(&through(namespace, &wire));
     await_watch(namespace);
     wire.set(refusing());

@@ -5,25 +5,21 @@ use std::{
     any::Any,
     fs::{self, File},
     io::{Write, pipe},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use crate::connections::at_dropped_address;
 use testbed::{
     Namespace, Wait,
+    figures::{not_before, within},
     front::{Front, Reply, head},
     machine::bound,
+    objects::{complete_job, create_suspended_job},
+    scene::{await_watches, by_way_of, changed, program, reader, since, through, wait, wire, with_plugin},
     wire::Faults,
-};
-
-use crate::{
-    connections::at_dropped_address,
-    credentials::with_plugin,
-    figures::{not_before, within},
-    scene::{PATIENCE, PROGRAM, by_way_of, changed, complete_job, create_job, reader, since, through, wait, wire},
 };
 
 /// A state to be blocked in.
@@ -49,9 +45,11 @@ impl Blocked {
     }
 
     fn start(&self, before: &[&str], arguments: &[&str]) -> Wait {
+        let program = program();
+        let program = program.to_str().expect("a UTF-8 path");
         let words = before.iter().copied().chain(self.wrapper.iter().map(String::as_str));
         let words: Vec<&str> =
-            words.chain([PROGRAM, "job", "migrate", "--log-level", "debug"]).chain(arguments.iter().copied()).collect();
+            words.chain([program, "job", "migrate", "--log-level", "debug"]).chain(arguments.iter().copied()).collect();
         Wait::start(words[0], &words[1..], [("KUBECONFIG", &self.kubeconfig)])
     }
 
@@ -66,8 +64,8 @@ impl Blocked {
 fn blocked(namespace: &Namespace) -> Vec<Blocked> {
     let cluster = namespace.cluster();
     let kubeconfig = reader(namespace);
-    let stalled = wire(cluster, Faults { stall_answers: true, ..Faults::default() });
-    let slow = wire(cluster, Faults { bytes_per_second: Some(20), ..Faults::default() });
+    let stalled = wire(namespace, Faults { stall_answers: true, ..Faults::default() });
+    let slow = wire(namespace, Faults { bytes_per_second: Some(20), ..Faults::default() });
     let silent = Front::start(cluster, |_| Reply::SayAndHold(String::new()));
     let half = Front::start(cluster, |_| Reply::SayAndHold(head(200, "Content-Length: 5000\r\n") + "{"));
     let busy = Front::start(cluster, |_| Reply::Say(head(503, "Retry-After: 60\r\n")));
@@ -109,13 +107,13 @@ fn silent_dns(kubeconfig: &Path) -> Blocked {
 }
 
 pub fn deadline_holds_in_every_fault(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let deadline = Duration::from_secs(5);
     let states = blocked(namespace);
     thread::scope(|scope| {
         for state in &states {
             scope.spawn(move || {
-                let finished = state.start(&[], &["--timeout", "5s"]).finish_within(PATIENCE);
+                let finished = state.start(&[], &["--timeout", "5s"]).finish();
                 assert_eq!(finished.code, Some(124), "{}: {finished:#?}", state.name);
                 assert!(finished.stderr.contains("deadline passed"), "{}: {finished:#?}", state.name);
                 not_before(
@@ -130,7 +128,7 @@ pub fn deadline_holds_in_every_fault(namespace: &Namespace) {
 }
 
 pub fn signals_end_it_in_every_fault(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     let states = blocked(namespace);
     for state in &states {
         for (signal, code) in [("TERM", 143), ("INT", 130)] {
@@ -178,19 +176,18 @@ fn dead_ends() -> Vec<(&'static str, Stdio, Stdio, Option<std::io::PipeReader>)>
 }
 
 pub fn outputs_that_take_nothing_hold_nothing_up(namespace: &Namespace) {
-    create_job(namespace, "migrate");
-    let wire = wire(namespace.cluster(), Faults::default());
+    create_suspended_job(namespace, "migrate");
+    let wire = wire(namespace, Faults::default());
     let kubeconfig = through(namespace, &wire);
     let mut children: Vec<_> = dead_ends()
         .into_iter()
         .map(|(name, stdout, stderr, reader)| {
-            let mut command = bound(PROGRAM);
+            let mut command = bound(program());
             command.args(["job", "migrate", "--log-level", "trace"]).env("KUBECONFIG", &kubeconfig);
             (name, command.stdout(stdout).stderr(stderr).spawn().expect("it starts"), reader)
         })
         .collect();
-    let watches = || namespace.requests_by("waiter").iter().filter(|it| it.verb == "watch" && it.open).count();
-    namespace.eventually("all watch", || (watches() == children.len()).then_some(()));
+    await_watches(namespace, children.len());
     complete_job(namespace, "migrate");
     let completed = Instant::now();
     for (name, child, _reader) in &mut children {
@@ -205,15 +202,9 @@ pub fn outputs_that_take_nothing_hold_nothing_up(namespace: &Namespace) {
     }
 }
 
-/// A script that can be run.
-pub fn write_script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).expect("the folder takes files");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).expect("it is ours");
-}
-
 /// Quick enough to be told apart from a wait that goes on.
 pub fn ends_at_once(kubeconfig: &Path, code: i32) -> testbed::Finished {
-    let finished = wait(kubeconfig, &["job", "migrate"]).finish_within(PATIENCE);
+    let finished = wait(kubeconfig, "job migrate").finish();
     assert_eq!(finished.code, Some(code), "{finished:#?}");
     finished
 }

@@ -4,30 +4,27 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testbed::front::Reply;
-use testbed::{Namespace, Signal, Wait};
-
-use crate::scene::{EVERYTHING, Fault, PROGRAM, complete_job, create_job, ends, fail_job, start, start_at, status};
+use testbed::{
+    Namespace, Signal, Wait,
+    front::Reply,
+    objects::{complete_job, container, create_pod_with, create_suspended_job, fail_job, terminated, uid},
+    scene::{EVERYTHING, Fault, ends, identity, program, refusal, start, start_at},
+};
 
 /// A Job with a failed pod whose log never comes.
 fn with_a_log_that_hangs(namespace: &Namespace, job: &str) -> Fault {
-    create_job(namespace, job, "");
-    let owner = namespace.get(&format!("job/{job}"))["metadata"]["uid"].clone();
-    namespace.apply_object(&json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": format!("{job}-1"),
-            "labels": {"job-name": job},
-            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": owner, "controller": true}],
-        },
-        "spec": {"nodeName": "node-1", "restartPolicy": "Never", "containers": [{"name": "main", "image": "x"}]},
-    }));
-    let end = json!({"terminated": {"exitCode": 3, "reason": "Error", "startedAt": null, "finishedAt": null}});
-    let container =
-        json!({"name": "main", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": end});
-    let status = json!({"phase": "Failed", "containerStatuses": [container]});
-    namespace.write_status(&format!("pod/{job}-1"), &status);
+    create_suspended_job(namespace, job);
+    let (pod, uid) = (format!("pod/{job}-1"), uid(&namespace.get(&format!("job/{job}"))).to_owned());
+    create_pod_with(
+        namespace,
+        &format!("{job}-1"),
+        &format!("job-name: {job}"),
+        "nodeName: node-1, restartPolicy: Never",
+    );
+    let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": uid, "controller": true});
+    namespace.patch(&pod, &json!({"metadata": {"ownerReferences": [owner]}}));
+    let end = container("main", &terminated(3, ""));
+    namespace.write_status(&pod, &json!({"phase": "Failed", "containerStatuses": [end]}));
     Fault::start(namespace, |asked| asked.target.contains("/log").then(|| Reply::SayAndHold(String::new())))
 }
 
@@ -64,13 +61,13 @@ pub fn n4_failure_stays_one_when_a_signal_comes_during_its_report(namespace: &Na
 }
 
 pub fn n5_one_look_ends_although_the_search_for_proof_fails(namespace: &Namespace) {
-    let identity = [("POD_NAME", "shop-1"), ("POD_NAMESPACE", namespace.name()), ("CONTAINER_NAME", "wait")];
+    let identity = identity(namespace, "shop-1");
     let faults = [
-        ("503", "/pods", status(503, "Down"), 124),
+        ("503", "/pods", refusal(503, "Down"), 124),
         ("no answer", "/pods", Reply::SayAndHold(String::new()), 124),
-        ("403 on pods", "/pods", status(403, "Forbidden"), 124),
-        ("403 on jobs", "/jobs", status(403, "Forbidden"), 77),
-        ("503 on jobs", "/jobs", status(503, "Down"), 124),
+        ("403 on pods", "/pods", refusal(403, "Forbidden"), 124),
+        ("403 on jobs", "/jobs", refusal(403, "Forbidden"), 77),
+        ("503 on jobs", "/jobs", refusal(503, "Down"), 124),
     ];
     std::thread::scope(|scope| {
         for (name, path, reply, code) in faults {
@@ -87,8 +84,8 @@ pub fn n5_one_look_ends_although_the_search_for_proof_fails(namespace: &Namespac
 }
 
 pub fn n13_failed_job_is_waited_for_where_that_is_asked_for(namespace: &Namespace) {
-    create_job(namespace, "migrate", "");
-    create_job(namespace, "seed", "");
+    create_suspended_job(namespace, "migrate");
+    create_suspended_job(namespace, "seed");
     complete_job(namespace, "seed");
     let wait = start(namespace, EVERYTHING, "job migrate seed --failed wait");
     wait.line("job/seed: ready");
@@ -96,7 +93,7 @@ pub fn n13_failed_job_is_waited_for_where_that_is_asked_for(namespace: &Namespac
     wait.line("job/migrate: failed: the Job has failed: DeadlineExceeded");
     namespace.delete("job/migrate");
     wait.line("job migrate does not exist any more; last seen: the Job has failed: DeadlineExceeded");
-    create_job(namespace, "migrate", "");
+    create_suspended_job(namespace, "migrate");
     wait.line("waiting: the Job is suspended");
     complete_job(namespace, "migrate");
     let finished = ends(wait, 0, "done after");
@@ -104,8 +101,8 @@ pub fn n13_failed_job_is_waited_for_where_that_is_asked_for(namespace: &Namespac
 }
 
 pub fn n13_failed_target_is_named_at_the_deadline(namespace: &Namespace) {
-    create_job(namespace, "migrate", "");
-    create_job(namespace, "seed", "");
+    create_suspended_job(namespace, "migrate");
+    create_suspended_job(namespace, "seed");
     for job in ["migrate", "seed"] {
         fail_job(namespace, job, "DeadlineExceeded");
     }
@@ -131,7 +128,7 @@ fn message_with(namespace: &Namespace, line: &str, code: i32, variables: &[(&'st
     fs::write(&file, "of an earlier run").expect("the folder takes files");
     fs::write(&point, "").expect("the folder takes files");
     let script = format!("mount --bind {} '{}' && exec \"$0\" \"$@\"", file.display(), point.display());
-    let wrapper = ["--mount", "--", "sh", "-c", &script, PROGRAM].map(str::to_owned);
+    let wrapper = ["--mount", "--", "sh", "-c", &script, program().to_str().expect("UTF-8")].map(str::to_owned);
     let arguments = wrapper.into_iter().chain(line.split(' ').map(str::to_owned));
     let finished = Wait::start("unshare", arguments, variables.iter().copied()).finish();
     assert_eq!(finished.code, Some(code), "{finished:#?}");
@@ -142,7 +139,7 @@ fn message_with(namespace: &Namespace, line: &str, code: i32, variables: &[(&'st
 
 pub fn n14_every_end_leaves_its_message_where_the_kubelet_reads_it(namespace: &Namespace) {
     let message = |line: &str, code| message_of(namespace, line, code);
-    create_job(namespace, "migrate", "");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let uid = namespace.get("job/migrate")["metadata"]["uid"].clone();
     let mark = format!("k8s-wait-for/1 ready job/{}/migrate uid={}\n", namespace.name(), uid.as_str().expect("a uid"));

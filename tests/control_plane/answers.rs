@@ -1,23 +1,16 @@
 //! Answers that a real API server, or something before it, gives in bad times, and cannot be made to give in a test.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::json;
 use testbed::{
     Namespace,
-    front::{Asked, Front, Reply, head},
-};
-
-use crate::{
     figures::{not_before, within},
-    scene::{by_way_of, complete_job, create_job, reader, since, succeeds, wait},
+    front::{Asked, Front, Reply, head},
+    objects::{complete_job, create_suspended_job},
+    scene::{Fault, by_way_of, reader, since, status, succeeds, wait},
 };
 
 /// How long an answer may take.
@@ -35,11 +28,6 @@ struct Trouble {
     on: On,
     text: String,
     said: &'static str,
-}
-
-fn status(code: u16, reason: &str, message: &str, lines: &str) -> String {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message});
-    format!("{}{body}", head(code, &format!("Content-Type: application/json\r\n{lines}")))
 }
 
 fn page(code: u16, lines: &str) -> String {
@@ -93,19 +81,15 @@ pub fn server_s_troubles_are_survived(namespace: &Namespace) {
             let kubeconfig = &kubeconfig;
             scope.spawn(move || {
                 let Trouble { name, on, text, said } = trouble;
-                create_job(namespace, name);
-                let healed = Arc::new(AtomicBool::new(false));
-                let switch = Arc::clone(&healed);
-                let is_bad =
-                    move |asked: &Asked| asked.is_watch() == (on == On::Watch) && !switch.load(Ordering::Relaxed);
-                let front = Front::start(namespace.cluster(), move |asked| {
-                    if is_bad(asked) { Reply::Say(text.clone()) } else { Reply::Pass }
-                });
-                let waiting = wait(&by_way_of(kubeconfig, &front.url()), &["job", name, "--log-level", "debug"]);
-                let bad = || front.asked().iter().filter(|it| it.is_watch() == (on == On::Watch)).count();
+                create_suspended_job(namespace, name);
+                let is_bad = move |asked: &Asked| asked.is_watch() == (on == On::Watch);
+                let fault = Fault::start(namespace, move |it| is_bad(it).then(|| Reply::Say(text.clone())));
+                let front = &fault.front;
+                let waiting = wait(&by_way_of(kubeconfig, &front.url()), &format!("job {name} --log-level debug"));
+                let bad = || front.asked().iter().filter(|it| is_bad(it)).count();
                 since(Instant::now(), name, || bad() >= 4);
                 if on == On::List {
-                    healed.store(true, Ordering::Relaxed);
+                    fault.heal();
                     since(Instant::now(), name, || front.asked().iter().any(Asked::is_watch));
                 }
                 complete_job(namespace, name);
@@ -122,18 +106,15 @@ pub fn server_s_troubles_are_survived(namespace: &Namespace) {
 }
 
 pub fn retry_after_is_a_floor(namespace: &Namespace) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let text = status(429, "TooManyRequests", "too many requests", "Retry-After: 3\r\n");
-    let healed = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&healed);
-    let front = Front::start(namespace.cluster(), move |_| {
-        if switch.load(Ordering::Relaxed) { Reply::Pass } else { Reply::Say(text.clone()) }
-    });
-    let waiting = wait(&by_way_of(&kubeconfig, &front.url()), &["job", "migrate"]);
+    let fault = Fault::start(namespace, move |_| Some(Reply::Say(text.clone())));
+    let front = &fault.front;
+    let waiting = wait(&by_way_of(&kubeconfig, &front.url()), "job migrate");
     since(Instant::now(), "two pauses", || front.asked().len() >= 3);
-    healed.store(true, Ordering::Relaxed);
+    fault.heal();
     succeeds(waiting);
     for pair in front.asked().windows(2) {
         // On top of the wish there is jitter: the third time up to a second.
@@ -143,12 +124,12 @@ pub fn retry_after_is_a_floor(namespace: &Namespace) {
 }
 
 fn noticed_after_20_s(namespace: &Namespace, name: &str, said: &str, reply: Reply) {
-    create_job(namespace, "migrate");
+    create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
     let front =
         Front::start(namespace.cluster(), move |asked| if asked.before == 0 { reply.clone() } else { Reply::Pass });
-    let waiting = wait(&by_way_of(&kubeconfig, &front.url()), &["job", "migrate"]);
+    let waiting = wait(&by_way_of(&kubeconfig, &front.url()), "job migrate");
     let started = since(Instant::now(), "a request", || !front.asked().is_empty());
     waiting.line(said);
     let asked = front.asked()[0].at.elapsed();

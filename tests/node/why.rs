@@ -4,36 +4,15 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    process::ExitCode,
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use testbed::{Namespace, Needs, Test, tests};
-
-fn main() -> ExitCode {
-    let of_own_cluster = tests![image_that_does_not_exist, job_refused_by_admission].map(Test::of_own_cluster);
-    let anywhere = tests![
-        command_not_found,
-        crash_loop,
-        out_of_memory,
-        unschedulable_by_node_selector,
-        unschedulable_by_resources,
-        missing_config_map,
-        missing_secret,
-        failing_init_container,
-        failing_readiness_probe,
-        job_out_of_quota,
-        migration_with_a_traceback,
-        log_with_escapes_and_long_lines,
-        backoff_limit,
-        active_deadline,
-        hook_that_waits_for_itself,
-        event_on_the_waiting_pod,
-    ];
-    testbed::run_tests(Needs::Node, anywhere.into_iter().chain(of_own_cluster))
-}
+use testbed::{
+    Namespace,
+    objects::{await_event, await_gone, create_job_with, create_pod_with, create_script},
+};
 
 /// What a careful chart grants who shall be told why.
 const RIGHTS: &str = "[
@@ -47,18 +26,9 @@ const RIGHTS: &str = "[
 fn start(namespace: &Namespace, arguments: &str, labels: &str) {
     namespace.kubeconfig_for("waiter", Some(RIGHTS));
     let image = namespace.cluster().image();
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: waiter, labels: {labels}}}
-spec:
-  serviceAccountName: waiter
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 0
-  containers: [{{name: wait, image: {image}, imagePullPolicy: IfNotPresent, args: [{arguments}]}}]
-"
-    ));
+    let container = format!("{{name: wait, image: {image}, imagePullPolicy: IfNotPresent, args: [{arguments}]}}");
+    let spec = "serviceAccountName: waiter, restartPolicy: Never, terminationGracePeriodSeconds: 0";
+    create_pod_with(namespace, "waiter", labels, &format!("{spec}, containers: [{container}]"));
 }
 
 /// How a wait has ended.
@@ -71,7 +41,7 @@ struct Told {
 }
 
 fn wait(namespace: &Namespace, arguments: &str) -> Told {
-    start(namespace, arguments, "{}");
+    start(namespace, arguments, "");
     end(namespace)
 }
 
@@ -140,44 +110,16 @@ fn assert_in_order(lines: &[String], expected: &[String]) {
     }
 }
 
+/// The Job `migrate` with a container of the same name.
 fn create_job(namespace: &Namespace, settings: &str, container: &str) {
-    create_job_of("busybox:1.37", namespace, settings, container);
-}
-
-fn create_job_of(image: &str, namespace: &Namespace, settings: &str, container: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: batch/v1
-kind: Job
-metadata: {{name: migrate}}
-spec:
-  {settings}
-  template:
-    spec:
-      restartPolicy: Never
-      terminationGracePeriodSeconds: 5
-      containers: [{{name: migrate, image: '{image}', {container}}}]
-"
-    ));
-}
-
-/// A Job that runs this script once.
-fn create_script(namespace: &Namespace, settings: &str, script: &str) {
-    create_job(namespace, settings, &format!("command: [sh, -c, {script:?}]"));
+    let container = format!("{{name: migrate, image: 'busybox:1.37', {container}}}");
+    let pod = format!("terminationGracePeriodSeconds: 5, containers: [{container}]");
+    create_job_with(namespace, "migrate", "", settings, &pod);
 }
 
 fn create_pod(namespace: &Namespace, settings: &str, container: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: app}}
-spec:
-  terminationGracePeriodSeconds: 0
-  {settings}
-  containers: [{{name: app, image: busybox:1.37, {container}}}]
-"
-    ));
+    let containers = format!("containers: [{{name: app, image: 'busybox:1.37', {container}}}]");
+    create_pod_with(namespace, "app", "", &format!("terminationGracePeriodSeconds: 0, {containers}, {settings}"));
 }
 
 /// Waits until a container of the pod waits for this reason, so that the product finds it so.
@@ -188,11 +130,6 @@ fn await_waiting(namespace: &Namespace, pod: &str, reason: &str) {
         let statuses: Vec<Value> = lists.into_iter().flatten().flatten().collect();
         statuses.iter().any(|status| status["state"]["waiting"]["reason"] == reason).then_some(())
     });
-}
-
-fn await_event(namespace: &Namespace, reason: &str) {
-    namespace
-        .eventually(reason, || namespace.list("event", "").iter().any(|event| event["reason"] == reason).then_some(()));
 }
 
 /// A registry that has nothing: no real one is at hand, and this is all that one says to that.
@@ -214,16 +151,17 @@ fn say_not_found(mut stream: TcpStream) -> std::io::Result<()> {
 /// Long enough to be told before the report is begun, 3 s before its end.
 const AT_MOST: &str = "--timeout, 9s";
 
-fn image_that_does_not_exist(namespace: &Namespace) {
+pub fn image_that_does_not_exist(namespace: &Namespace) {
     let image = format!("127.0.0.1:{}/app:v3", empty_registry());
-    create_job_of(&image, namespace, "backoffLimit: 0", "");
+    let pod = format!("containers: [{{name: migrate, image: '{image}'}}]");
+    create_job_with(namespace, "migrate", "", "backoffLimit: 0", &pod);
     await_event(namespace, "BackOff");
     let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
     let pull = format!("pod POD cannot pull image {image}: not found");
     assert_told(&told, 124, "deadline passed after ", "job/migrate", &[&pull]);
 }
 
-fn command_not_found(namespace: &Namespace) {
+pub fn command_not_found(namespace: &Namespace) {
     create_pod(namespace, "", "command: [migrate-it]");
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
@@ -231,7 +169,7 @@ fn command_not_found(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &[start]);
 }
 
-fn crash_loop(namespace: &Namespace) {
+pub fn crash_loop(namespace: &Namespace) {
     // Without a probe it would be ready in the moment between its start and its end.
     let probe = "readinessProbe: {exec: {command: ['false']}}";
     create_pod(namespace, "", &format!("command: [sh, -c, 'echo there is no licence; exit 4'], {probe}"));
@@ -246,7 +184,7 @@ fn crash_loop(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
 
-fn out_of_memory(namespace: &Namespace) {
+pub fn out_of_memory(namespace: &Namespace) {
     let script = "command: [sh, -c, 'echo loading; exec tail /dev/zero']";
     create_job(namespace, "backoffLimit: 0", &format!("resources: {{limits: {{memory: 16Mi}}}}, {script}"));
     let told = wait(namespace, "job, migrate");
@@ -264,7 +202,7 @@ fn out_of_memory(namespace: &Namespace) {
     );
 }
 
-fn unschedulable_by_node_selector(namespace: &Namespace) {
+pub fn unschedulable_by_node_selector(namespace: &Namespace) {
     create_pod(namespace, "nodeSelector: {disk: ssd}", "");
     await_event(namespace, "FailedScheduling");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
@@ -273,7 +211,7 @@ fn unschedulable_by_node_selector(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &[expected]);
 }
 
-fn unschedulable_by_resources(namespace: &Namespace) {
+pub fn unschedulable_by_resources(namespace: &Namespace) {
     create_job(namespace, "", "resources: {requests: {cpu: 1000, memory: 100Ti}}");
     await_event(namespace, "FailedScheduling");
     let told = wait(namespace, &format!("job, migrate, {AT_MOST}"));
@@ -281,7 +219,7 @@ fn unschedulable_by_resources(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "job/migrate", &[expected]);
 }
 
-fn missing_config_map(namespace: &Namespace) {
+pub fn missing_config_map(namespace: &Namespace) {
     create_pod(namespace, "", "envFrom: [{configMapRef: {name: settings}}]");
     await_waiting(namespace, "app", "CreateContainerConfigError");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
@@ -292,7 +230,7 @@ fn missing_config_map(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
 
-fn missing_secret(namespace: &Namespace) {
+pub fn missing_secret(namespace: &Namespace) {
     let volume = "volumes: [{name: tls, secret: {secretName: shop-tls}}]";
     create_pod(namespace, volume, "volumeMounts: [{name: tls, mountPath: /tls}]");
     await_event(namespace, "FailedMount");
@@ -301,7 +239,7 @@ fn missing_secret(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &[expected]);
 }
 
-fn failing_init_container(namespace: &Namespace) {
+pub fn failing_init_container(namespace: &Namespace) {
     let init = "{name: prepare, image: 'busybox:1.37', command: [sh, -c, 'echo no route to db >&2; exit 7']}";
     create_pod(namespace, &format!("initContainers: [{init}]"), "");
     await_waiting(namespace, "app", "CrashLoopBackOff");
@@ -315,7 +253,7 @@ fn failing_init_container(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
 
-fn failing_readiness_probe(namespace: &Namespace) {
+pub fn failing_readiness_probe(namespace: &Namespace) {
     let probe = "readinessProbe: {periodSeconds: 1, exec: {command: [cat, /tmp/ready]}}";
     create_pod(namespace, "", &format!("command: [sh, -c, 'echo listening; sleep 600'], {probe}"));
     await_event(namespace, "Unhealthy");
@@ -326,7 +264,7 @@ fn failing_readiness_probe(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
 
-fn job_out_of_quota(namespace: &Namespace) {
+pub fn job_out_of_quota(namespace: &Namespace) {
     // The waiting pod asks for nothing, so it is outside of this quota.
     namespace.apply(
         "{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {pods: 0}, scopes: [NotBestEffort]}}",
@@ -339,7 +277,7 @@ fn job_out_of_quota(namespace: &Namespace) {
     assert_told(&told, 124, "deadline passed after ", "job/migrate", &[expected]);
 }
 
-fn job_refused_by_admission(namespace: &Namespace) {
+pub fn job_refused_by_admission(namespace: &Namespace) {
     let name = namespace.name();
     namespace.apply(&format!(
         "
@@ -362,13 +300,13 @@ spec:
     ));
     // The API server takes a moment to know the policy; a Job that comes too early gets its pod.
     namespace.eventually("a refused Job", || {
-        create_script(namespace, "", "sleep 600");
+        create_script(namespace, "migrate", "", "sleep 600");
         if namespace.list("event", "").iter().any(|event| event["reason"] == "FailedCreate") {
             return Some(());
         }
         if !namespace.list("pod", "job-name=migrate").is_empty() {
             namespace.delete("job/migrate");
-            namespace.eventually("the Job's end", || namespace.find("job/migrate").is_none().then_some(()));
+            await_gone(namespace, "job/migrate");
         }
         None
     });
@@ -380,11 +318,11 @@ spec:
     assert_told(&told, 124, "deadline passed after ", "job/migrate", &[&expected]);
 }
 
-fn migration_with_a_traceback(namespace: &Namespace) {
+pub fn migration_with_a_traceback(namespace: &Namespace) {
     let script = r#"exec >&2; i=1; while [ $i -le 30 ]; do echo "step $i"; i=$((i+1)); done
         printf 'Traceback (most recent call last):\n  File "/app/migrate.py", line 12, in <module>\n    main()\n'
         printf 'RuntimeError: column users.email already exists\n'; exit 1"#;
-    create_script(namespace, "backoffLimit: 0", script);
+    create_script(namespace, "migrate", "backoffLimit: 0", script);
     let told = wait(namespace, "job, migrate");
     let expected = [
         "container migrate of pod POD has failed with exit code 1",
@@ -401,10 +339,10 @@ fn migration_with_a_traceback(namespace: &Namespace) {
     assert!(!told.log.iter().any(|line| line.ends_with("step 14")), "{told:#?}");
 }
 
-fn log_with_escapes_and_long_lines(namespace: &Namespace) {
+pub fn log_with_escapes_and_long_lines(namespace: &Namespace) {
     let script = r"head -c 1000000 /dev/zero | tr '\0' x; echo; head -c 1000000 /dev/zero | tr '\0' y; echo
         printf '\033[31mred\033[0m and \033]0;title\007plain\n'; printf 'bell \a and \033[2Jclear\n'; exit 1";
-    create_script(namespace, "backoffLimit: 0", script);
+    create_script(namespace, "migrate", "backoffLimit: 0", script);
     let told = wait(namespace, "job, migrate");
     let long = format!("| {} […]", "y".repeat(400));
     let expected = ["last 3 lines of container migrate of pod POD:", &long, "| red and plain", "| bell   and clear"];
@@ -413,8 +351,8 @@ fn log_with_escapes_and_long_lines(namespace: &Namespace) {
     assert!(!controls, "{told:#?}");
 }
 
-fn backoff_limit(namespace: &Namespace) {
-    create_script(namespace, "backoffLimit: 1", "echo attempt; exit 3");
+pub fn backoff_limit(namespace: &Namespace) {
+    create_script(namespace, "migrate", "backoffLimit: 1", "echo attempt; exit 3");
     let told = wait(namespace, "job, migrate");
     let expected = [
         "container migrate of pod POD has failed with exit code 3 (and 1 more pod)",
@@ -427,8 +365,8 @@ fn backoff_limit(namespace: &Namespace) {
     assert!(told.message[0].ends_with(", 2 failed (backoffLimit 1)"), "{told:#?}");
 }
 
-fn active_deadline(namespace: &Namespace) {
-    create_script(namespace, "activeDeadlineSeconds: 8", "echo locking tables; sleep 600");
+pub fn active_deadline(namespace: &Namespace) {
+    create_script(namespace, "migrate", "activeDeadlineSeconds: 8", "echo locking tables; sleep 600");
     namespace.eventually("a running pod", || {
         namespace.list("pod", "job-name=migrate").iter().any(|pod| pod["status"]["phase"] == "Running").then_some(())
     });
@@ -443,8 +381,8 @@ fn active_deadline(namespace: &Namespace) {
 }
 
 /// The hint comes after a minute, which is as long as `eventually` waits for anything.
-fn hook_that_waits_for_itself(namespace: &Namespace) {
-    start(namespace, "job, migrate", "{helm.sh/chart: shop-1.2.3}");
+pub fn hook_that_waits_for_itself(namespace: &Namespace) {
+    start(namespace, "job, migrate", "helm.sh/chart: shop-1.2.3");
     let hint = "job/migrate: hint: Helm has made this pod. If job/migrate is a post-install or post-upgrade hook and Helm \
                 waits (--wait, --atomic), it runs only after this very workload is ready, which waits for it: make it a \
                 pre-install and pre-upgrade hook, or no hook";
@@ -462,8 +400,8 @@ fn hook_that_waits_for_itself(namespace: &Namespace) {
     assert!(beat.contains("job migrate does not exist; there is no job at all"), "{beat}");
 }
 
-fn event_on_the_waiting_pod(namespace: &Namespace) {
-    start(namespace, "job, migrate, --events", "{}");
+pub fn event_on_the_waiting_pod(namespace: &Namespace) {
+    start(namespace, "job, migrate, --events", "");
     await_event(namespace, "Waiting");
     let events: Vec<Value> =
         namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting").collect();

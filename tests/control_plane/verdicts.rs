@@ -1,19 +1,12 @@
 //! No verdict fixture is fiction: a real API server takes every object in tests/fixtures/verdicts back, as a new object
 //! and, where it has one, with the status that it was captured with. (What their verdicts are, a unit test knows.)
 
-use std::process::ExitCode;
-
 use testbed::{
-    Namespace, Needs,
+    Namespace,
     capture::{files, name, objects, post_back},
-    tests,
 };
 
-fn main() -> ExitCode {
-    testbed::run_tests(Needs::ControlPlane, tests![objects_of_all_fixtures_are_taken_back])
-}
-
-fn objects_of_all_fixtures_are_taken_back(namespace: &Namespace) {
+pub fn objects_of_all_fixtures_are_taken_back(namespace: &Namespace) {
     let mut refused = Vec::new();
     for file in files().expect("the folder of fixtures is readable") {
         let objects = objects(&file).unwrap_or_else(|error| panic!("{}: {error:#}", name(&file)));
