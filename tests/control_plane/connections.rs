@@ -225,7 +225,7 @@ fn steady_rate(namespace: &Namespace, kubeconfig: &Path, job: &str, end: Reply) 
     let (early, late): (Vec<_>, Vec<_>) = asked.iter().partition(|it| it.at < started + settling);
     // Polls come every second in the beginning, and some tries to watch beside them.
     rate_below(1.3, &format!("every watch {job}: requests"), late.len(), steady);
-    shown(&format!("every watch {job}: requests in the first 10 s"), early.len().to_string());
+    shown(&format!("every watch {job}: requests in the first 10 s"), &early.len().to_string());
     assert!(waiting.is_running());
     fault.heal();
     complete_job(namespace, job);
@@ -253,7 +253,7 @@ pub fn slow_line_is_no_fault(namespace: &Namespace) {
     let wire = wire(namespace, Faults { bytes_per_second: Some(2000), ..Faults::default() });
     let finished = succeeds(wait_for_job(&through(namespace, &wire)));
     assert!(!finished.stdout.contains("trying again"), "{finished:#?}");
-    shown("a line of 2 kB/s: exit after", format!("{:.2} s", finished.elapsed.as_secs_f64()));
+    shown("a line of 2 kB/s: exit after", &format!("{:.2} s", finished.elapsed.as_secs_f64()));
 }
 
 pub fn job_deleted_while_partitioned_is_decided_by_its_deletion(namespace: &Namespace) {

@@ -16,13 +16,14 @@ mod proxies;
 mod rbac;
 mod secrets;
 mod stories;
+mod support;
 mod told;
 mod verdicts;
 mod waits;
 
 use std::process::ExitCode;
 
-use testbed::{Needs, Test, figures, run_tests, tests};
+use testbed::{Needs, Test, run_tests, tests};
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn main() -> ExitCode {
@@ -112,6 +113,7 @@ fn main() -> ExitCode {
             n7_reason_of_a_condition_steers_nothing,
             n10_marks_of_many_targets_prove_each_of_them,
             n13_missing_fail_is_for_every_named_target;
+        support: audit_log_counts_one_request;
         waits:
             complete_job_takes_one_request,
             wait_takes_a_list_and_a_watch;
@@ -127,6 +129,7 @@ fn main() -> ExitCode {
             colors_can_be_had_or_not,
             terminal_is_left_alone_where_it_cannot_draw,
             exec_plugin_asks_on_the_terminal;
+        support: job_controller_completes_a_job_with_a_written_pod_status;
         verdicts:
             objects_of_all_fixtures_are_taken_back;
         told:
@@ -218,7 +221,5 @@ fn main() -> ExitCode {
             job_beside_an_unready_pod_is_not_enough_for_all_but_for_any,
             names_are_those_that_a_real_api_server_takes;
     ];
-    let code = run_tests(16, Needs::ControlPlane, of_own_cluster.map(Test::of_own_cluster).into_iter().chain(anywhere));
-    figures::print();
-    code
+    run_tests(16, Needs::ControlPlane, of_own_cluster.map(Test::of_own_cluster).into_iter().chain(anywhere))
 }

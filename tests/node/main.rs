@@ -2,6 +2,7 @@
 
 mod gone;
 mod shipped;
+mod support;
 mod why;
 
 use std::process::ExitCode;
@@ -41,6 +42,11 @@ fn main() -> ExitCode {
             deployment_made_at_zero_replicas_has_no_proof,
             new_revision_waits_for_its_own_job,
             cron_job_s_pods_prove_it_to_each_other;
+        support:
+            node_runs_a_pod_and_serves_its_log,
+            memory_limit_is_enforced,
+            pod_reaches_the_api_server,
+            failing_probe_keeps_a_pod_unready;
         shipped:
             both_pods_stay_in_init_until_the_job_completes,
             failed_job_ends_the_init_containers_with_1,
@@ -50,5 +56,5 @@ fn main() -> ExitCode {
             n10_message_goes_where_the_container_wants_it,
             n14_usage_error_leaves_its_message;
     ];
-    run_tests(8, Needs::Node, of_own_cluster.map(Test::of_own_cluster).into_iter().chain(anywhere))
+    run_tests(10, Needs::Node, of_own_cluster.map(Test::of_own_cluster).into_iter().chain(anywhere))
 }

@@ -68,7 +68,7 @@ pub fn five_hundred_waiters_survive_a_restart(namespace: &Namespace) {
     complete_job(namespace, "migrate");
     let mut left = leave(&mut crowd);
     left.sort();
-    shown("500 waiters: half have left after", format!("{:.2} s", left[WAITERS / 2].as_secs_f64()));
+    shown("500 waiters: half have left after", &format!("{:.2} s", left[WAITERS / 2].as_secs_f64()));
     within(LONGEST_PAUSE, "500 waiters: all have left after", left[WAITERS - 1]);
 }
 
@@ -105,7 +105,7 @@ fn show_rate(accepted: &[Instant], killed: Instant, back: Instant) {
         let count = after.iter().filter(|it| **it == number).count();
         let mark = if number == returned { " API server ready" } else { "" };
         let bar = "#".repeat(count / 10);
-        shown(&format!("500 waiters: attempts in second {number:02}"), format!("{count:4} {bar}{mark}"));
+        shown(&format!("500 waiters: attempts in second {number:02}"), &format!("{count:4} {bar}{mark}"));
     }
     // In step, they would all come within one.
     let most = (returned + 1..=last).map(|number| after.iter().filter(|it| **it == number).count()).max();

@@ -1,5 +1,5 @@
-//! Sets of pods that are not whole yet, although all that is there is ready. One of them needs a node to be replaced
-//! on, which is an object only: no other pod must meet it.
+//! Sets of pods that are not whole yet, although all that is there is ready. A DaemonSet needs a node for that, which is
+//! an object only: no other pod must meet it.
 
 use serde_json::{Value, json};
 use testbed::{
@@ -9,13 +9,13 @@ use testbed::{
 };
 
 fn pods(namespace: &Namespace) -> Vec<Value> {
-    namespace.list("pod", "app=db")
+    namespace.list("pod", "tier=db")
 }
 
 /// All have been ready for long; one is asked to go, and its node takes its time.
 fn is_held_while_one_is_replaced(namespace: &Namespace, leaving: &str) {
     namespace.kubectl(&["delete", "pod", leaving, "--wait=false", "--grace-period=600"]);
-    let wait = start(namespace, EVERYTHING, "pod -lapp=db");
+    let wait = start(namespace, EVERYTHING, "pod -ltier=db");
     wait.line(&format!("pod {leaving} is being deleted and will be replaced after that"));
     let gone = namespace.get(&format!("pod/{leaving}"))["metadata"]["uid"].clone();
     namespace.kubectl(&["delete", "pod", leaving, "--wait=false", "--grace-period=0", "--force"]);
@@ -54,7 +54,7 @@ pub fn n8_daemon_set_is_held_by_the_pod_that_is_being_replaced(namespace: &Names
     });
     make_ready(namespace, name(&pod));
     // Another pod that is ready: else there would be none at all.
-    create_pod(namespace, "extra", "app: db");
+    create_pod(namespace, "extra", "tier: db");
     make_ready(namespace, "extra");
     is_held_while_one_is_replaced(namespace, name(&pod));
     namespace.kubectl(&["delete", "node", &node]);

@@ -65,7 +65,7 @@ pub fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namesp
     complete_job(namespace, "migrate");
     let finished = succeeds(waiting);
     let told = finished.stdout.matches("trying again").count();
-    shown("kube-apiserver restarted 45 s later: lines on the outage", told.to_string());
+    shown("kube-apiserver restarted 45 s later: lines on the outage", &told.to_string());
     assert!((2..=3).contains(&told), "{finished:#?}");
 }
 

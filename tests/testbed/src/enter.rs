@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
     os::{fd::AsRawFd, unix::process::ExitStatusExt},
-    process::{ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -45,12 +45,21 @@ pub fn enter(identity: &str, environment: &[(&str, OsString)]) -> Result<u8> {
     if !machine::is_root() {
         probe_user_namespace()?;
     }
+    let (command, _program) = again(identity, environment)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(wait_or_interrupt(command.into()))
+}
+
+/// The command that does so, and the file that it needs until it is started. It ends with the thread that starts it.
+///
+/// # Errors
+/// The own program cannot be opened.
+pub(crate) fn again(identity: &str, environment: &[(&str, OsString)]) -> Result<(Command, File)> {
     let program = own_program()?;
     let mut command = unshare();
     command.arg(format!("/proc/self/fd/{}", program.as_raw_fd())).args(env::args_os().skip(1));
     command.env(MARK, identity).envs(environment.iter().map(|(name, value)| (name, value)));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(wait_or_interrupt(command.into()))
+    Ok((command, program))
 }
 
 /// The running file itself, inherited as it is open: what lies at its path now may be a newer build, or nothing.
@@ -60,7 +69,7 @@ fn own_program() -> Result<File> {
     Ok(program)
 }
 
-fn unshare() -> std::process::Command {
+fn unshare() -> Command {
     let mut command = machine::bound("unshare");
     if !machine::is_root() {
         command.args(["--user", "--map-root-user"]);
@@ -137,7 +146,7 @@ pub fn mount_tmpfs(folder: &str) -> Result<()> {
 
 fn ip<const N: usize>(arguments: [&str; N]) -> Result<()> {
     let program = machine::find("ip").context("ip was there when the machine was prepared")?;
-    let output = std::process::Command::new(program).args(arguments.map(OsStr::new)).output().context("start ip")?;
+    let output = Command::new(program).args(arguments.map(OsStr::new)).output().context("start ip")?;
     ensure!(
         output.status.success(),
         "ip {}: {}",

@@ -10,24 +10,22 @@ use std::{
 /// What any figure may be late, on a machine with other things to do.
 const SLACK: Duration = Duration::from_secs(2);
 
-struct Figure {
-    fault: String,
-    measured: String,
-    bound: String,
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn note(fault: &str, measured: &str, bound: &str) {
+    keep(&format!("{fault:<64} {measured:>12}   {bound}"));
 }
 
-static FIGURES: Mutex<Vec<Figure>> = Mutex::new(Vec::new());
-
-fn note(fault: &str, measured: String, bound: String) {
-    let figure = Figure { fault: fault.to_owned(), measured, bound };
-    FIGURES.lock().unwrap_or_else(PoisonError::into_inner).push(figure);
+/// Lines that another process has measured.
+pub(crate) fn keep(lines: &str) {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.lines().map(str::to_owned));
 }
 
 /// A timer of the tool's own. It is shown beside its bound, and may be late by as much as a busy machine makes it.
 #[track_caller]
 pub fn within(bound: Duration, fault: &str, measured: Duration) {
     let seconds = |duration: Duration| format!("{:.2} s", duration.as_secs_f64());
-    note(fault, seconds(measured), format!("{} at most", seconds(bound)));
+    note(fault, &seconds(measured), &format!("{} at most", seconds(bound)));
     assert!(measured <= bound + SLACK, "{fault}: {measured:?}, and the bound is {bound:?}");
 }
 
@@ -42,21 +40,21 @@ pub fn not_before(due: Duration, late: Duration, fault: &str, measured: Duration
 #[track_caller]
 pub fn rate_below(bound: f64, fault: &str, requests: usize, window: Duration) {
     let rate = f64::from(u32::try_from(requests).unwrap_or(u32::MAX)) / window.as_secs_f64();
-    note(fault, format!("{rate:.2}/s"), format!("below {bound}/s"));
+    note(fault, &format!("{rate:.2}/s"), &format!("below {bound}/s"));
     assert!(rate < bound, "{fault}: {requests} requests in {window:?}");
 }
 
 /// Something to be seen, whatever it is.
-pub fn shown(fault: &str, measured: impl Into<String>) {
-    note(fault, measured.into(), String::new());
+pub fn shown(fault: &str, measured: &str) {
+    note(fault, measured, "");
 }
 
 /// The table, once all is over; nothing where nothing was measured.
-pub fn print() {
-    let figures = std::mem::take(&mut *FIGURES.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut lines: Vec<String> =
-        figures.iter().map(|it| format!("{:<64} {:>12}   {}\n", it.fault, it.measured, it.bound)).collect();
+pub(crate) fn print() {
+    let mut lines = std::mem::take(&mut *LINES.lock().unwrap_or_else(PoisonError::into_inner));
     lines.sort();
-    // A reader that has gone does not matter.
-    drop(stdout().write_all(lines.concat().as_bytes()));
+    for line in lines {
+        // A reader that has gone does not matter.
+        drop(writeln!(stdout(), "{line}"));
+    }
 }

@@ -8,16 +8,18 @@ use std::{
     sync::{Arc, Once, OnceLock},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use crate::{Cluster, Namespace, enter, machine, setup};
+use crate::{Cluster, Namespace, enter, figures, machine, setup};
 
 /// What the tests of a program need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// An API server and the controllers: objects come and go, pods do not run.
     ControlPlane,
+    /// A control plane for each test, which may do to it what it likes.
+    ControlPlaneEach,
     /// A node too, which runs pods. Only root can have one of its own.
     Node,
 }
@@ -58,21 +60,30 @@ macro_rules! tests {
 pub fn run_tests(threads: usize, needs: Needs, tests: impl IntoIterator<Item = Test>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(threads);
-    run(needs, &tests.into_iter().collect::<Vec<_>>(), &arguments).unwrap_or_else(|error| {
+    let code = run(needs, &tests.into_iter().collect::<Vec<_>>(), &arguments).unwrap_or_else(|error| {
         machine::progress(&format!("{error:#}"));
         ExitCode::FAILURE
-    })
+    });
+    figures::print();
+    code
 }
 
 fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(name) = setup::only_test() {
+        return run_alone(tests, &name);
+    }
     let existing = setup::uses_existing_cluster();
     let inside = enter::inside();
     let place: Arc<OnceLock<Cluster>> = Arc::default();
     let refusals: Vec<_> = tests.iter().map(|test| refusal(needs, *test, existing)).collect();
     let trials: Vec<Trial> =
-        tests.iter().zip(&refusals).map(|(test, refusal)| trial(*test, *refusal, Arc::clone(&place))).collect();
+        tests.iter().zip(&refusals).map(|(test, refusal)| trial(needs, *test, *refusal, Arc::clone(&place))).collect();
     let selected = |(trial, refusal): (&Trial, &Option<_>)| !arguments.is_filtered_out(trial) && refusal.is_none();
     let in_need = !arguments.list && trials.iter().zip(&refusals).any(selected);
+    if in_need && needs == Needs::ControlPlaneEach {
+        setup::prepare(false)?;
+        return Ok(libtest_mimic::run(arguments, trials).exit_code());
+    }
     if in_need && !existing && inside.is_none() {
         return setup::enter(needs == Needs::Node, false).map(ExitCode::from);
     }
@@ -92,15 +103,29 @@ fn refusal(needs: Needs, test: Test, existing: bool) -> Option<&'static str> {
     }
 }
 
-fn trial(test: Test, refusal: Option<&'static str>, place: Arc<OnceLock<Cluster>>) -> Trial {
+fn trial(needs: Needs, test: Test, refusal: Option<&'static str>, place: Arc<OnceLock<Cluster>>) -> Trial {
     Trial::ignorable_test(test.name, move || {
         if let Some(reason) = refusal {
             return Ok(Completion::ignored_with(reason));
+        }
+        if needs == Needs::ControlPlaneEach {
+            let output = setup::alone(test.name).map_err(|error| format!("{error:#}"))?;
+            figures::keep(&String::from_utf8_lossy(&output.stdout));
+            let failure = || String::from_utf8_lossy(&output.stderr).into_owned();
+            return if output.status.success() { Ok(Completion::Completed) } else { Err(failure().into()) };
         }
         let cluster = place.get().ok_or("the cluster is started before its tests")?;
         in_namespace(cluster, test.name, test.run)?;
         Ok(Completion::Completed)
     })
+}
+
+/// The part of [`Needs::ControlPlaneEach`] that is played inside: what it has to report goes to stderr.
+fn run_alone(tests: &[Test], name: &str) -> Result<ExitCode> {
+    let test = tests.iter().find(|test| test.name == name).context("the test is one of this program's")?;
+    let cluster = setup::start_cluster(false)?;
+    in_namespace(&cluster, test.name, test.run).map_err(Error::msg)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 thread_local! {

@@ -44,11 +44,11 @@ pub fn create_pod_with(namespace: &Namespace, name: &str, labels: &str, spec: &s
     );
 }
 
-/// A Deployment, `StatefulSet` and so on: settings of its spec, and of that of its pods, whose label is `app: NAME`.
+/// A Deployment, `StatefulSet` and so on: settings of its spec, and of that of its pods. It selects them by `app: NAME`,
+/// and `tier: NAME` stands beside it, for those of which only some are its own.
 pub fn create_workload(namespace: &Namespace, kind: &str, name: &str, spec: &str, pod: &str) {
-    let labels = json!({"app": name});
-    let template = json!({"metadata": {"labels": labels}, "spec": with(pod_spec(), pod)});
-    let spec = with(json!({"selector": {"matchLabels": labels}, "template": template}), spec);
+    let template = json!({"metadata": {"labels": {"app": name, "tier": name}}, "spec": with(pod_spec(), pod)});
+    let spec = with(json!({"selector": {"matchLabels": {"app": name}}, "template": template}), spec);
     namespace.apply_object(&json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}));
 }
 

@@ -1,6 +1,12 @@
 //! From a machine to a running cluster: what is decided and prepared outside, and what is started inside.
 
-use std::{env, ffi::OsString, path::PathBuf, time::SystemTime};
+use std::{
+    env,
+    ffi::OsString,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::SystemTime,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -26,8 +32,7 @@ pub fn may_have_node() -> bool {
 /// Something is missing that cannot be had, or a build fails.
 pub fn enter(node: bool, product: bool) -> Result<u8> {
     ensure!(!node || machine::is_root(), "only root can have a node");
-    machine::prepare(node, !Programs::are_built()?)?;
-    Programs::ready()?;
+    prepare(node)?;
     let mut environment: Vec<(&str, OsString)> = Vec::new();
     if node || product {
         environment.push((product::VARIABLE, product::ready()?.into()));
@@ -40,6 +45,32 @@ pub fn enter(node: bool, product: bool) -> Result<u8> {
     let code = enter::enter(&identity(), &environment);
     cgroup::remove_ended()?;
     code
+}
+
+/// Makes sure that the machine has what a cluster is started from.
+///
+/// # Errors
+/// Something is missing that cannot be had, or a build fails.
+pub(crate) fn prepare(node: bool) -> Result<()> {
+    machine::prepare(node, !Programs::are_built()?)?;
+    Programs::ready().map(drop)
+}
+
+/// Names the only test that this program was started for, see [`alone`].
+const ALONE: &str = "TESTBED_ALONE";
+
+/// Runs this program again in fresh namespaces, for this test only, and answers how it ended and what it wrote.
+///
+/// # Errors
+/// Something is missing that cannot be had.
+pub(crate) fn alone(test: &str) -> Result<Output> {
+    let (mut command, _program) = enter::again(&identity(), &[(ALONE, test.into())])?;
+    command.stdin(Stdio::null()).output().context("start the namespaces")
+}
+
+/// The test that [`alone`] has started this program for.
+pub(crate) fn only_test() -> Option<String> {
+    env::var(ALONE).ok().filter(|_| enter::inside().is_some())
 }
 
 /// No two clusters that live at the same time share one, not even those of containers that see each other's groups.

@@ -1,22 +1,7 @@
 //! The testbed tests itself: a node that really runs pods, with what a pod may expect of one.
 
-use std::process::ExitCode;
-
 use serde_json::Value;
-use testbed::{Namespace, Needs, tests};
-
-fn main() -> ExitCode {
-    testbed::run_tests(
-        4,
-        Needs::Node,
-        tests![
-            node_runs_a_pod_and_serves_its_log,
-            memory_limit_is_enforced,
-            pod_reaches_the_api_server,
-            failing_probe_keeps_a_pod_unready
-        ],
-    )
-}
+use testbed::Namespace;
 
 fn run(namespace: &Namespace, name: &str, settings: &str, script: &str) {
     namespace.apply(&format!(
@@ -44,19 +29,19 @@ fn end_of(namespace: &Namespace, pod: &str) -> Value {
     })
 }
 
-fn node_runs_a_pod_and_serves_its_log(namespace: &Namespace) {
+pub fn node_runs_a_pod_and_serves_its_log(namespace: &Namespace) {
     run(namespace, "speaker", "", "echo hello from $(id -un); exit 3");
     assert_eq!(end_of(namespace, "speaker")["exitCode"], 3);
     assert_eq!(namespace.pod_logs("speaker", "main"), "hello from root\n");
 }
 
-fn memory_limit_is_enforced(namespace: &Namespace) {
+pub fn memory_limit_is_enforced(namespace: &Namespace) {
     run(namespace, "eater", "resources: {limits: {memory: 16Mi}}", "exec tail /dev/zero");
     let end = end_of(namespace, "eater");
     assert_eq!((&end["reason"], &end["exitCode"]), (&"OOMKilled".into(), &137.into()), "{end}");
 }
 
-fn pod_reaches_the_api_server(namespace: &Namespace) {
+pub fn pod_reaches_the_api_server(namespace: &Namespace) {
     // Debian's busybox speaks no TLS (and dies with -T), so what it gets is the server's word that this port wants it.
     let script = "wget -O - http://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT 2>&1; ls /var/run/secrets/kubernetes.io/serviceaccount";
     run(namespace, "client", "", script);
@@ -66,7 +51,7 @@ fn pod_reaches_the_api_server(namespace: &Namespace) {
     assert!(log.contains("400 Bad Request") && log.contains("ca.crt") && log.contains("token"), "{log}");
 }
 
-fn failing_probe_keeps_a_pod_unready(namespace: &Namespace) {
+pub fn failing_probe_keeps_a_pod_unready(namespace: &Namespace) {
     let probe = "readinessProbe: {periodSeconds: 1, exec: {command: [test, -e, /tmp/ready]}}";
     run(namespace, "server", probe, "httpd -p 8080 && sleep 1 && touch /tmp/ready && sleep 600");
     let is_ready = || {

@@ -1,18 +1,10 @@
-//! The testbed tests itself: the programs of the control plane can be frozen, killed and started again. They are all
-//! tests' own, so this program has one test only.
+//! The testbed tests itself: the programs of the control plane can be frozen, killed and started again.
 
-use std::process::ExitCode;
-
-use testbed::{Namespace, Needs, Signal, Test, tests};
-
-fn main() -> ExitCode {
-    let tests = tests![control_plane_survives_its_programs];
-    testbed::run_tests(4, Needs::ControlPlane, tests.map(Test::of_own_cluster))
-}
+use testbed::{Namespace, Signal};
 
 const SETTINGS: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {answer: '42'}}";
 
-fn control_plane_survives_its_programs(namespace: &Namespace) {
+pub fn control_plane_survives_its_programs(namespace: &Namespace) {
     let cluster = namespace.cluster();
     namespace.apply(SETTINGS);
     let server = cluster.process("kube-apiserver");
