@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::connections::at_dropped_address;
 use testbed::{
     Namespace, Wait,
     figures::{not_before, within},
@@ -21,6 +20,8 @@ use testbed::{
     scene::{await_watches, by_way_of, changed, program, reader, since, through, wait, wire, with_plugin},
     wire::Faults,
 };
+
+use crate::connections::at_dropped_address;
 
 /// A state to be blocked in.
 struct Blocked {

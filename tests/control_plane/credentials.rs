@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::blocked::ends_at_once;
 use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
@@ -20,6 +19,8 @@ use testbed::{
     },
     wire::{Cut, Faults},
 };
+
+use crate::blocked::ends_at_once;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 

@@ -11,13 +11,23 @@ use testbed::{
         WAITER, container, create_job, create_job_with, create_pod, create_pod_with, deployment, end_job, finish_wait,
         mark, pods, terminated, two_pods, write_wait,
     },
-    scene::{JOBS, start, start_as, start_with, still_waits, succeeds},
+    scene::{JOBS, start_as, start_with, still_waits, succeeds},
 };
 
 const RULES: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [get, list, watch]},
                       {apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
 const PROVEN: &str = "the Job is gone, but pod ";
 const NONE_YET: &str = "no proof that it has completed before: no pod of this revision has finished this wait yet";
+
+/// As the init container of this pod.
+fn start(namespace: &Namespace, pod: &str) -> Wait {
+    start_as(namespace, pod, RULES, "job-wr migrate")
+}
+
+/// The pod's wait for the Job `migrate` has succeeded.
+fn finish(namespace: &Namespace, pod: &str) {
+    finish_wait(namespace, pod, &mark(namespace, "migrate", "7f1c"));
+}
 
 #[track_caller]
 fn assert_proven(wait: Wait, source: &str) {
@@ -32,8 +42,8 @@ fn assert_waits(wait: Wait, remark: &str) {
 }
 
 fn assert_mark_in_sibling_is_proof(namespace: &Namespace, [own, sibling]: [String; 2]) {
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
-    let wait = start_as(namespace, &own, RULES, "job-wr migrate");
+    finish(namespace, &sibling);
+    let wait = start(namespace, &own);
     assert_proven(wait, &format!("job/migrate: {PROVEN}{sibling} of the same revision has waited for it before"));
 }
 
@@ -49,8 +59,8 @@ pub fn mark_in_a_sibling_of_a_stateful_set_is_proof(namespace: &Namespace) {
 /// Its template may have changed under it: its pods' wait may have been another one.
 pub fn mark_in_a_sibling_of_a_bare_replica_set_is_no_proof(namespace: &Namespace) {
     let [own, sibling] = two_pods(namespace, "ReplicaSet", "");
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
-    let wait = start_as(namespace, &own, RULES, "job-wr migrate");
+    finish(namespace, &sibling);
+    let wait = start(namespace, &own);
     assert_waits(wait, "this pod's ReplicaSet does not tell its revisions apart");
 }
 
@@ -73,10 +83,10 @@ pub fn mark_in_a_sibling_of_another_kind_of_owner_is_proof_by_its_hash(namespace
 
 pub fn mark_in_a_sibling_that_is_being_deleted_is_proof(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     namespace.patch(&format!("pod/{sibling}"), &json!({"metadata": {"finalizers": ["example.com/keep"]}}));
     namespace.kubectl(&["delete", "pod", &sibling, "--wait=false"]);
-    assert_proven(start_as(namespace, &own, RULES, "job-wr migrate"), &format!("{PROVEN}{sibling}"));
+    assert_proven(start(namespace, &own), &format!("{PROVEN}{sibling}"));
     namespace.patch(&format!("pod/{sibling}"), &json!({"metadata": {"finalizers": null}}));
 }
 
@@ -84,14 +94,14 @@ pub fn mark_in_a_sibling_s_last_state_is_proof(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
     let waiting = json!({"waiting": {"reason": "PodInitializing"}});
     write_wait(namespace, &sibling, &waiting, &terminated(0, &mark(namespace, "migrate", "7f1c")));
-    assert_proven(start_as(namespace, &own, RULES, "job-wr migrate"), PROVEN);
+    assert_proven(start(namespace, &own), PROVEN);
 }
 
 pub fn sibling_that_finishes_later_is_seen(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    let wait = start_as(namespace, &own, RULES, "job-wr migrate");
+    let wait = start(namespace, &own);
     wait.line(NONE_YET);
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     assert_proven(wait, PROVEN);
 }
 
@@ -99,7 +109,7 @@ pub fn this_pod_s_own_earlier_run_is_proof(namespace: &Namespace) {
     let [own, _] = deployment(namespace);
     let running = json!({"running": {"startedAt": null}});
     write_wait(namespace, &own, &running, &terminated(0, &mark(namespace, "migrate", "7f1c")));
-    let wait = start_as(namespace, &own, RULES, "job-wr migrate");
+    let wait = start(namespace, &own);
     assert_proven(wait, "the Job is gone, but this pod has waited for it before, in an earlier run");
 }
 
@@ -109,17 +119,17 @@ pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace:
     let status = |name: &str| [container(name, &json!({"running": {"startedAt": null}}))];
     let init_status = json!({"conditions": initialized, "initContainerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{init}"), &init_status);
-    assert_proven(start_as(namespace, &init, RULES, "job-wr migrate"), "but this pod was initialized before");
+    assert_proven(start(namespace, &init), "but this pod was initialized before");
     let ordinary_status = json!({"conditions": initialized, "containerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{ordinary}"), &ordinary_status);
-    assert_waits(start_as(namespace, &ordinary, RULES, "job-wr migrate"), NONE_YET);
+    assert_waits(start(namespace, &ordinary), NONE_YET);
 }
 
 /// The sibling's init container as given; this pod is not let through by it.
 fn assert_no_proof(namespace: &Namespace, state: &Value) {
     let [own, sibling] = deployment(namespace);
     write_wait(namespace, &sibling, state, &json!({}));
-    assert_waits(start_as(namespace, &own, RULES, "job-wr migrate"), NONE_YET);
+    assert_waits(start(namespace, &own), NONE_YET);
 }
 
 pub fn sibling_without_a_mark_is_no_proof(namespace: &Namespace) {
@@ -144,7 +154,7 @@ pub fn sibling_that_still_runs_is_no_proof(namespace: &Namespace) {
 
 pub fn sibling_of_another_revision_is_no_proof(namespace: &Namespace) {
     for pod in deployment(namespace) {
-        finish_wait(namespace, &pod, &mark(namespace, "migrate", "7f1c"));
+        finish(namespace, &pod);
     }
     let environment = json!([{"name": "web", "image": "busybox:1.37", "env": [{"name": "RELEASE", "value": "2"}]}]);
     namespace.patch("deployment/shop", &json!({"spec": {"template": {"spec": {"containers": environment}}}}));
@@ -153,29 +163,29 @@ pub fn sibling_of_another_revision_is_no_proof(namespace: &Namespace) {
         let new = pods.into_iter().find(|pod| pod["spec"]["containers"][0]["env"][0]["value"] == "2")?;
         new["metadata"]["name"].as_str().map(str::to_owned)
     });
-    assert_waits(start_as(namespace, &new, RULES, "job-wr migrate"), NONE_YET);
+    assert_waits(start(namespace, &new), NONE_YET);
 }
 
 pub fn sibling_of_another_owner_is_no_proof(namespace: &Namespace) {
     let [own, _] = deployment(namespace);
     let hash = namespace.get(&format!("pod/{own}"))["metadata"]["labels"]["pod-template-hash"].clone();
     create_pod_with(namespace, "stranger", &format!("pod-template-hash: {hash}"), WAITER);
-    finish_wait(namespace, "stranger", &mark(namespace, "migrate", "7f1c"));
-    assert_waits(start_as(namespace, &own, RULES, "job-wr migrate"), NONE_YET);
+    finish(namespace, "stranger");
+    assert_waits(start(namespace, &own), NONE_YET);
 }
 
 pub fn pod_without_a_controller_has_no_siblings(namespace: &Namespace) {
     create_pod(namespace, "bare", "");
-    let wait = start_as(namespace, "bare", RULES, "job-wr migrate");
+    let wait = start(namespace, "bare");
     assert_waits(wait, "no proof that it has completed before: this pod has no controller, hence no siblings");
 }
 
 /// Run again under the same name while the pods that waited for the first one live: the one that exists counts.
 pub fn job_that_appears_always_wins(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     create_job(namespace, "migrate", "");
-    let wait = start_as(namespace, &own, RULES, "job-wr migrate");
+    let wait = start(namespace, &own);
     wait.line("job/migrate: waiting: ");
     end_job(namespace, "migrate", "Succeeded");
     let finished = succeeds(wait);
@@ -184,7 +194,7 @@ pub fn job_that_appears_always_wins(namespace: &Namespace) {
 
 pub fn each_target_needs_a_proof_of_its_own(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     let wait = start_as(namespace, &own, RULES, "job migrate seed");
     wait.line(&format!("job/migrate: {PROVEN}"));
     assert_waits(wait, &format!("job/seed: {NONE_YET}"));
@@ -192,7 +202,7 @@ pub fn each_target_needs_a_proof_of_its_own(namespace: &Namespace) {
 
 pub fn without_the_right_to_list_pods_it_says_so_and_waits(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     let wait = start_as(namespace, &own, JOBS, "job-wr migrate");
     assert_waits(wait, "the pods of this revision cannot be looked at without `list` on pods");
 }
@@ -207,12 +217,12 @@ pub fn missing_fail_ends_with_1_without_proof(namespace: &Namespace) {
     let finished = start_as(namespace, &own, RULES, "job migrate --missing fail").finish();
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(finished.stderr.contains("job migrate does not exist (--missing fail)"), "{finished:#?}");
-    finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
+    finish(namespace, &sibling);
     assert_proven(start_as(namespace, &own, RULES, "job migrate --missing fail"), PROVEN);
 }
 
 pub fn missing_ready_takes_a_missing_job_as_done(namespace: &Namespace) {
-    let wait = start(namespace, RULES, "job migrate --missing=ready");
+    let wait = start_with(namespace, RULES, "job migrate --missing=ready", &[]);
     assert_proven(wait, "job migrate does not exist, taken as done (--missing ready)");
 }
 

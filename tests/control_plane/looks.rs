@@ -8,7 +8,7 @@ use testbed::{
     Namespace,
     front::{Reply, head},
     objects::{complete_job, create_job_with, create_pod, create_suspended_job, set_ready},
-    scene::{EVERYTHING, Fault, ends, refusal, start, start_at, start_with, still_waits},
+    scene::{EVERYTHING, Fault, refusal, start, start_at, start_with, still_waits, succeeds},
 };
 
 const LIST_ONLY: &str = "[{apiGroups: [batch, ''], resources: [jobs, pods], verbs: [list]}]";
@@ -22,7 +22,7 @@ pub fn n1_rest_without_a_watch_is_proved_by_a_second_list(namespace: &Namespace)
     create_pod(namespace, "db-1", "app: db");
     wait.line("1 of 2 pods ready; pod db-1");
     set_ready(namespace, "db-1", true);
-    ends(wait, 0, "done after");
+    succeeds(wait);
     let lists = namespace.requests_by("waiter").iter().filter(|it| it.verb == "list" && it.code == 200).count();
     assert!(lists >= 3, "db-1 was seen, then ready, then at rest: {lists} lists");
 }
@@ -39,7 +39,7 @@ pub fn n1_rest_is_not_over_while_requests_fail(namespace: &Namespace) {
     namespace.eventually("some more tries", || (fault.front.asked().len() >= 10).then_some(()));
     fault.heal();
     wait.line("answers again");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 /// pod/a becomes unready where nobody sees it, and then pod/b ready.
@@ -64,7 +64,7 @@ pub fn n1_ready_of_one_target_does_not_outlive_its_stream(namespace: &Namespace)
     fault.heal();
     wait.line("pod/a: waiting: 0 of 1 pod ready");
     set_ready(namespace, "a", true);
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 /// It is polled every 30 s, and its pod becomes unready just after a poll.
@@ -110,7 +110,7 @@ pub fn n2_watch_that_cannot_be_opened_does_not_blind_the_wait(namespace: &Namesp
                 let blind = started.elapsed();
                 assert!(blind < Duration::from_secs(20), "{name}: listed again after {blind:?}");
                 complete_job(namespace, name);
-                let finished = ends(wait, 0, "done after");
+                let finished = succeeds(wait);
                 assert_eq!(finished.stdout.matches("but not watched").count(), 1, "{name}: {finished:#?}");
             });
         }
@@ -138,7 +138,7 @@ pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
     let more = fault.front.asked().iter().filter(|asked| asked.is_watch()).count() - watches;
     assert!(more <= 2, "{more} watches in the time of 10 polls");
     complete_job(namespace, "migrate");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn n12_polls_are_frequent_in_the_beginning(namespace: &Namespace) {
@@ -155,7 +155,7 @@ pub fn n12_polls_are_frequent_in_the_beginning(namespace: &Namespace) {
         "{pause:.2} s between two polls: a second in the beginning, but for its jitter"
     );
     complete_job(namespace, "migrate");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 /// Let go at the first complete Job, the release's second one came a moment later.
@@ -170,5 +170,5 @@ pub fn n9_selector_of_jobs_waits_for_one_that_comes_a_moment_later(namespace: &N
     namespace.delete("job/schema");
     complete_job(namespace, "seed");
     wait.line("2 jobs done, waiting until that has been so for 10s");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }

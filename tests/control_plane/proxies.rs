@@ -1,7 +1,5 @@
 //! Proxies between the client and the API server: HTTP's CONNECT, also over TLS, and SOCKS5.
 
-use crate::blocked::ends_at_once;
-use serde_json::{Value, json};
 use std::{
     fs,
     net::SocketAddr,
@@ -9,13 +7,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, mpsc::channel},
     thread,
 };
+
+use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
     front::{Front, Reply},
     objects::{complete_job, create_suspended_job},
     scene::{changed, reader, succeeds, wait, wait_with},
 };
-
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -28,6 +27,8 @@ use tokio_rustls::{
         server::WebPkiClientVerifier,
     },
 };
+
+use crate::blocked::ends_at_once;
 
 #[derive(Clone)]
 enum Speech {

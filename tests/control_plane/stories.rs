@@ -8,7 +8,7 @@ use testbed::{
         ON_A_NODE, await_condition, await_gone, container, create_job, create_job_with, create_pod, create_workload,
         end_job, end_pods, live_pods, make_ready, write_pods,
     },
-    scene::{ends, looks, start, wait},
+    scene::{ends, looks, start, succeeds, wait},
 };
 
 const READER: &str = "[{apiGroups: [batch, '', discovery.k8s.io], resources: [jobs, pods, services, endpointslices], \
@@ -27,7 +27,7 @@ pub fn job_that_is_retried_and_completes_is_ready(namespace: &Namespace) {
     wait.line("waiting: the Job will be retried, 0 pods active, 0 of 1 succeeded, 1 failed (backoffLimit 6)");
     wait.line("waiting: the Job is running, 1 pod active, 0 of 1 succeeded, 1 failed (backoffLimit 6)");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn job_without_retries_left_has_failed(namespace: &Namespace) {
@@ -62,7 +62,7 @@ pub fn suspended_job_is_waited_for_until_it_was_resumed_and_completes(namespace:
     namespace.patch("job/migrate", &json!({"spec": {"suspend": false}}));
     wait.line("waiting: the Job is running, 1 pod active");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn job_without_parallelism_is_waited_for(namespace: &Namespace) {
@@ -71,7 +71,7 @@ pub fn job_without_parallelism_is_waited_for(namespace: &Namespace) {
     wait.line("waiting: the Job has parallelism 0 and can never finish so, 0 pods active, 0 of 1 succeeded");
     namespace.patch("job/migrate", &json!({"spec": {"parallelism": 1}}));
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 const TWO_INDEXES: &str = "completionMode: Indexed, completions: 2, parallelism: 2";
@@ -88,7 +88,7 @@ pub fn indexed_job_needs_every_index(namespace: &Namespace) {
     end_pods(namespace, &index(1), "Succeeded");
     wait.line("1 pod active, 1 of 2 succeeded");
     end_pods(namespace, &index(0), "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn indexed_job_with_a_failed_index_has_failed(namespace: &Namespace) {
@@ -98,7 +98,7 @@ pub fn indexed_job_with_a_failed_index_has_failed(namespace: &Namespace) {
     wait.line("1 pod active, 0 of 2 succeeded, 1 failed (for good: index 1)");
     end_pods(namespace, &index(0), "Succeeded");
     ends(wait, 1, "FailedIndexes: Job has failed indexes, 1 failed (for good: index 1)");
-    ends(lenient, 0, "done after");
+    succeeds(lenient);
 }
 
 pub fn job_is_not_done_while_pods_end_that_its_success_policy_spares(namespace: &Namespace) {
@@ -112,7 +112,7 @@ pub fn job_is_not_done_while_pods_end_that_its_success_policy_spares(namespace: 
     );
     assert!(wait.is_running(), "the other pod may still write");
     end_pods(namespace, &index(1), "Failed");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn job_is_not_over_for_job_we_while_its_pods_end(namespace: &Namespace) {
@@ -122,7 +122,7 @@ pub fn job_is_not_over_for_job_we_while_its_pods_end(namespace: &Namespace) {
     looks(namespace, READER, "job migrate", 1, "the Job has failed: DeadlineExceeded");
     assert!(wait.is_running(), "its pod may still write");
     end_job(namespace, "migrate", "Failed");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn job_deleted_while_it_runs_counts_for_nothing(namespace: &Namespace) {
@@ -142,7 +142,7 @@ pub fn job_deleted_as_soon_as_it_completes_is_ready(namespace: &Namespace) {
     let wait = start(namespace, READER, "job migrate");
     wait.line("waiting: the Job is running");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
     await_gone(namespace, "job/migrate");
 }
 
@@ -153,7 +153,7 @@ pub fn job_deleted_as_soon_as_it_fails_has_failed(namespace: &Namespace) {
     lenient.line("waiting: the Job is running");
     end_job(namespace, "migrate", "Failed");
     ends(wait, 1, "the Job has failed: BackoffLimitExceeded");
-    ends(lenient, 0, "done after");
+    succeeds(lenient);
 }
 
 pub fn failed_job_is_an_end_for_job_we(namespace: &Namespace) {
@@ -161,7 +161,7 @@ pub fn failed_job_is_an_end_for_job_we(namespace: &Namespace) {
     let wait = start(namespace, READER, "job-we migrate");
     wait.line("waiting: the Job is running");
     end_job(namespace, "migrate", "Failed");
-    ends(wait, 0, "done after");
+    succeeds(wait);
     looks(namespace, READER, "job migrate", 1, "the Job has failed: BackoffLimitExceeded");
 }
 
@@ -175,7 +175,7 @@ pub fn every_job_of_a_selector_has_to_complete(namespace: &Namespace) {
     wait.line("waiting: 1 of 2 jobs complete; job b: the Job is running, 1 pod active");
     looks(namespace, READER, "job-wr -lapp=shop --min 3", 124, "1 of 2 jobs complete");
     end_job(namespace, "b", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn job_that_loses_its_label_is_waited_for_again(namespace: &Namespace) {
@@ -186,7 +186,7 @@ pub fn job_that_loses_its_label_is_waited_for_again(namespace: &Namespace) {
     wait.line("waiting: no job matches app=shop any more; last seen: 0 of 1 job complete; job a: the Job is running");
     namespace.patch("job/a", &json!({"metadata": {"labels": {"app": "shop"}}}));
     end_job(namespace, "a", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
@@ -200,7 +200,7 @@ pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
     create_job_with(namespace, "migrate", "release: '7'", "", "");
     wait.line("waiting: the Job is running");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespace) {
@@ -213,7 +213,7 @@ pub fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespac
     bad.line("job/a: failed: the Job has failed: BackoffLimitExceeded");
     await_gone(namespace, "job/a");
     end_job(namespace, "b", "Succeeded");
-    ends(good, 0, "done after");
+    succeeds(good);
     end_job(namespace, "c", "Failed");
     ends(bad, 1, "job/c: the Job has failed: BackoffLimitExceeded");
 }
@@ -229,7 +229,7 @@ pub fn stateful_set_is_ready_with_its_last_pod(namespace: &Namespace) {
     wait.line("waiting: 2 of 3 pods ready; pod db-2 is Pending, not ready");
     make_ready(namespace, "db-2");
     wait.line("waiting: 3 pods ready, waiting until that has been so for 15s");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn unpullable_pod_beside_a_ready_one_is_enough_for_pod_wr(namespace: &Namespace) {
@@ -243,7 +243,7 @@ pub fn unpullable_pod_beside_a_ready_one_is_enough_for_pod_wr(namespace: &Namesp
     let stuck = "pod db-0 is Pending, not ready: container main: ImagePullBackOff";
     wait.line(&format!("waiting: 0 of 2 pods ready; {stuck}"));
     make_ready(namespace, "db-1");
-    ends(wait, 0, "done after");
+    succeeds(wait);
     looks(namespace, READER, "pod -lapp=db", 124, &format!("1 of 2 pods ready; {stuck}"));
 }
 
@@ -258,7 +258,7 @@ pub fn evicted_pod_counts_only_if_nobody_replaces_it(namespace: &Namespace) {
     let wait = start(namespace, READER, "pod -lapp=web --settle 0");
     wait.line("waiting: 0 of 1 pod ready");
     make_ready(namespace, next.trim_start_matches("pod/"));
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn pod_on_its_way_out_is_not_ready(namespace: &Namespace) {
@@ -277,7 +277,7 @@ pub fn fewer_pods_than_the_least_number_are_waited_for(namespace: &Namespace) {
     create_pod(namespace, "db-1", "app: db");
     wait.line("waiting: 1 of 2 pods ready");
     make_ready(namespace, "db-1");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn pods_are_found_by_a_field_selector(namespace: &Namespace) {
@@ -286,7 +286,7 @@ pub fn pods_are_found_by_a_field_selector(namespace: &Namespace) {
     let wait = start(namespace, READER, "pod --field-selector metadata.name!=db-1 --settle 100ms");
     wait.line("pod/* --field-selector=metadata.name!=db-1: waiting: 0 of 1 pod ready; pod db-0");
     make_ready(namespace, "db-0");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn pods_of_all_namespaces_have_to_be_ready(namespace: &Namespace) {
@@ -302,7 +302,7 @@ pub fn pods_of_all_namespaces_have_to_be_ready(namespace: &Namespace) {
     make_ready(namespace, "db-0");
     wait.line(&format!("waiting: 1 of 2 pods ready; pod {}/db-0 is Pending", other.name()));
     make_ready(&other, "db-0");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn failed_pod_of_a_job_points_to_the_job(namespace: &Namespace) {
@@ -338,7 +338,7 @@ pub fn service_is_ready_with_the_pods_behind_it(namespace: &Namespace) {
     looks(namespace, READER, "service-wr db", 0, "done after");
     looks(namespace, READER, "service db", 124, "1 of 2 pods behind the Service ready");
     make_ready(namespace, "db-1");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn service_without_a_selector_is_ready_with_its_slices(namespace: &Namespace) {
@@ -359,7 +359,7 @@ endpoints: [{{addresses: [192.0.2.1], conditions: {{ready: {ready}}}}}]
     slice(false);
     wait.line("waiting: 0 of 1 endpoint of the Service ready");
     slice(true);
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 /// The EndpointSlice mirroring controller makes slices of an Endpoints object.
@@ -375,7 +375,7 @@ metadata: {name: db}
 subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 5432}]}]
 ",
     );
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn service_of_a_name_elsewhere_is_ready(namespace: &Namespace) {
@@ -394,7 +394,7 @@ pub fn every_service_of_a_label_has_to_be_ready(namespace: &Namespace) {
     wait.line("service/tier=data: waiting: 2 of 3 services ready; service cache: no pod is behind the Service");
     create_pod(namespace, "cache-0", "app: cache");
     make_ready(namespace, "cache-0");
-    ends(wait, 0, "done after");
+    succeeds(wait);
     looks(namespace, READER, "service-wr -ltier=data --min 4", 124, "3 services ready, at least 4 needed");
 }
 
@@ -406,7 +406,7 @@ pub fn service_with_another_selector_has_other_pods_behind_it(namespace: &Namesp
     let wait = start(namespace, READER, "service db --settle 100ms");
     wait.line("0 of 1 pod behind the Service ready; pod db-0");
     namespace.patch("service/db", &json!({"spec": {"selector": {"app": "new"}}}));
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }
 
 pub fn targets_of_all_kinds_have_to_be_ready_together(namespace: &Namespace) {
@@ -422,5 +422,5 @@ pub fn targets_of_all_kinds_have_to_be_ready_together(namespace: &Namespace) {
     wait.line("job/migrate: ready");
     await_gone(namespace, "job/migrate");
     make_ready(namespace, "db-0");
-    ends(wait, 0, "done after");
+    succeeds(wait);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use testbed::{
     Namespace, Signal,
     objects::{await_condition, create_job, create_pod, end_job, make_ready},
-    scene::{ends, start, start_with},
+    scene::{ends, start, start_with, succeeds},
 };
 
 /// Everything on Jobs and pods.
@@ -16,7 +16,7 @@ pub fn job_created_after_the_wait_began_is_waited_for(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
     wait.line("job/migrate: waiting: the Job is running, 1 pod active, 0 of 1 succeeded, 0 failed (backoffLimit 6)");
     end_job(namespace, "migrate", "Succeeded");
-    let finished = ends(wait, 0, "done after ");
+    let finished = succeeds(wait);
     assert!(finished.stdout.contains("job/migrate: ready"), "{finished:#?}");
 }
 
@@ -42,7 +42,7 @@ pub fn timeout_zero_looks_once(namespace: &Namespace) {
     ends(start(namespace, READER, "job migrate --timeout 0"), 124, "not ready, looked once");
     end_job(namespace, "migrate", "Succeeded");
     await_condition(namespace, "migrate", "Complete");
-    ends(start(namespace, READER, "job migrate --timeout 0"), 0, "done");
+    succeeds(start(namespace, READER, "job migrate --timeout 0"));
 }
 
 pub fn pods_of_a_selector_become_ready_one_by_one(namespace: &Namespace) {
@@ -54,7 +54,7 @@ pub fn pods_of_a_selector_become_ready_one_by_one(namespace: &Namespace) {
     make_ready(namespace, "db-0");
     wait.line("1 of 2 pods ready; pod db-1 is Pending, not ready");
     make_ready(namespace, "db-1");
-    ends(wait, 0, "done");
+    succeeds(wait);
 }
 
 pub fn sigterm_and_sigint_end_it_with_their_codes(namespace: &Namespace) {
@@ -94,7 +94,7 @@ pub fn right_granted_within_the_grace_is_enough(namespace: &Namespace) {
     let wait = start(namespace, NOTHING, "job migrate");
     wait.line("forbidden");
     namespace.kubeconfig_for("waiter", Some(READER));
-    let finished = ends(wait, 0, "done");
+    let finished = succeeds(wait);
     assert!(finished.stdout.contains("the API server answers again"), "{finished:#?}");
 }
 
@@ -105,7 +105,7 @@ fn poll(namespace: &Namespace, verbs: &str, says: &str) {
     let wait = start_with(namespace, &rules, "job migrate", &[("WAIT_TIME", "0.1")]);
     wait.line(says);
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done");
+    succeeds(wait);
 }
 
 pub fn get_alone_is_enough_by_polling(namespace: &Namespace) {
@@ -123,7 +123,7 @@ pub fn job_beside_an_unready_pod_is_not_enough_for_all_but_for_any(namespace: &N
     wait.line("job/migrate: waiting");
     wait.line("pod/db-0: waiting");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done");
+    succeeds(wait);
     ends(start(namespace, READER, "job/migrate pod/db-0 --timeout=0"), 124, "pod/db-0: 0 of 1 pod");
 }
 
@@ -131,7 +131,7 @@ pub fn complete_job_takes_one_request(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
     end_job(namespace, "migrate", "Succeeded");
     await_condition(namespace, "migrate", "Complete");
-    ends(start(namespace, READER, "job migrate"), 0, "done");
+    succeeds(start(namespace, READER, "job migrate"));
     let requests = namespace.requests_by("waiter");
     let verbs: Vec<&str> = requests.iter().map(|request| request.verb.as_str()).collect();
     assert_eq!(verbs, ["list"], "{requests:#?}");
@@ -143,7 +143,7 @@ pub fn wait_takes_a_list_and_a_watch(namespace: &Namespace) {
     let wait = start(namespace, READER, "job migrate");
     wait.line("waiting: ");
     end_job(namespace, "migrate", "Succeeded");
-    ends(wait, 0, "done");
+    succeeds(wait);
     let requests = namespace.requests_by("waiter");
     let verbs: Vec<&str> = requests.iter().map(|request| request.verb.as_str()).collect();
     assert_eq!(verbs, ["list", "watch"], "{requests:#?}");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testbed::{
     Namespace,
     objects::{ON_A_NODE, create_pod, create_workload, make_ready, name, set_ready},
-    scene::{EVERYTHING, ends, start},
+    scene::{EVERYTHING, start, succeeds},
 };
 
 fn pods(namespace: &Namespace) -> Vec<Value> {
@@ -26,7 +26,7 @@ fn is_held_while_one_is_replaced(namespace: &Namespace, leaving: &str) {
     });
     wait.line(&format!("pod {} is Pending, not ready", name(&next)));
     set_ready(namespace, name(&next), true);
-    let finished = ends(wait, 0, "done after");
+    let finished = succeeds(wait);
     assert!(finished.stdout.contains("waiting until that has been so for 2s"), "{finished:#?}");
 }
 

@@ -41,16 +41,22 @@ pub fn inside() -> Option<String> {
 /// # Errors
 /// The namespaces cannot be made.
 pub fn enter(identity: &str, environment: &[(&str, OsString)]) -> Result<u8> {
-    set_parent_process_death_signal(Some(Signal::KILL)).context("ask to end with the parent")?;
-    if !machine::is_root() {
-        probe_user_namespace()?;
-    }
+    prepare()?;
     let (command, _program) = again(identity, environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(wait_or_interrupt(command.into()))
 }
 
-/// The command that does so, and the file that it needs until it is started. It ends with the thread that starts it.
+/// Before this program is started again: it ends with its own parent, and namespaces can be had.
+///
+/// # Errors
+/// They cannot.
+pub(crate) fn prepare() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).context("ask to end with the parent")?;
+    if machine::is_root() { Ok(()) } else { probe_user_namespace() }
+}
+
+/// The command that starts it, and the file that it needs until it is started. It ends with the thread that starts it.
 ///
 /// # Errors
 /// The own program cannot be opened.

@@ -81,7 +81,7 @@ fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> 
     let selected = |(trial, refusal): (&Trial, &Option<_>)| !arguments.is_filtered_out(trial) && refusal.is_none();
     let in_need = !arguments.list && trials.iter().zip(&refusals).any(selected);
     if in_need && needs == Needs::ControlPlaneEach {
-        setup::prepare(false)?;
+        setup::prepare_alone()?;
         return Ok(libtest_mimic::run(arguments, trials).exit_code());
     }
     if in_need && !existing && inside.is_none() {

@@ -1,6 +1,7 @@
 //! A real Kubernetes for tests: started from `main` in namespaces of its own, gone with the program that started it.
 //! A test program with `harness = false` calls [`run_tests`]; each test gets a [`Namespace`] for itself and starts the
-//! product with [`Wait`]. Nothing here imitates Kubernetes: where pods must not run, a test writes their status.
+//! product with [`Wait`]. Its objects come from [`objects`], the product is started by [`scene`]. Nothing here imitates
+//! Kubernetes: where pods must not run, a test writes their status.
 
 pub mod audit;
 pub mod capture;

@@ -32,7 +32,8 @@ pub fn may_have_node() -> bool {
 /// Something is missing that cannot be had, or a build fails.
 pub fn enter(node: bool, product: bool) -> Result<u8> {
     ensure!(!node || machine::is_root(), "only root can have a node");
-    prepare(node)?;
+    machine::prepare(node, !Programs::are_built()?)?;
+    Programs::ready()?;
     let mut environment: Vec<(&str, OsString)> = Vec::new();
     if node || product {
         environment.push((product::VARIABLE, product::ready()?.into()));
@@ -47,13 +48,14 @@ pub fn enter(node: bool, product: bool) -> Result<u8> {
     code
 }
 
-/// Makes sure that the machine has what a cluster is started from.
+/// Makes everything ready that [`alone`] needs.
 ///
 /// # Errors
 /// Something is missing that cannot be had, or a build fails.
-pub(crate) fn prepare(node: bool) -> Result<()> {
-    machine::prepare(node, !Programs::are_built()?)?;
-    Programs::ready().map(drop)
+pub(crate) fn prepare_alone() -> Result<()> {
+    machine::prepare(false, !Programs::are_built()?)?;
+    Programs::ready()?;
+    enter::prepare()
 }
 
 /// Names the only test that this program was started for, see [`alone`].
@@ -62,7 +64,7 @@ const ALONE: &str = "TESTBED_ALONE";
 /// Runs this program again in fresh namespaces, for this test only, and answers how it ended and what it wrote.
 ///
 /// # Errors
-/// Something is missing that cannot be had.
+/// It cannot be started.
 pub(crate) fn alone(test: &str) -> Result<Output> {
     let (mut command, _program) = enter::again(&identity(), &[(ALONE, test.into())])?;
     command.stdin(Stdio::null()).output().context("start the namespaces")
