@@ -70,7 +70,7 @@ pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace)
     let finished = in_pod(&folder).finish();
     assert_eq!(finished.code, Some(78), "{finished:#?}");
     assert!(finished.stderr.contains("hint: ") && finished.stderr.contains("automount"), "{finished:#?}");
-    let ca = namespace.cluster().admin_kubeconfig().with_file_name("ca.crt");
+    let ca = namespace.cluster().credentials().join("ca.crt");
     fs::copy(ca, folder.join("ca.crt")).expect("the folder takes files");
     for (file, text) in [("namespace", format!("{}\n", namespace.name())), ("token", namespace.token_for("waiter"))] {
         fs::write(folder.join(file), text).expect("the folder takes files");
@@ -156,7 +156,7 @@ pub fn exec_plugin_runs_again_after_a_401(namespace: &Namespace) {
 pub fn exec_plugin_gives_a_certificate(namespace: &Namespace) {
     create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
-    let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
+    let folder = namespace.cluster().credentials();
     let read = |file: &str| fs::read_to_string(folder.join(file)).expect("the testbed makes a client certificate");
     let answer = json!({"clientCertificateData": read("client.crt"), "clientKeyData": read("client.key")});
     let script = format!("cat <<'END'\n{}\nEND\necho x >> \"$0.runs\"", exec_credential(&answer));

@@ -51,7 +51,7 @@ fn merge(value: &mut Value, more: Value) {
 }
 
 fn read(namespace: &Namespace, file: &str) -> String {
-    let path = namespace.cluster().admin_kubeconfig().with_file_name(file);
+    let path = namespace.cluster().credentials().join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

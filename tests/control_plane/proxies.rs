@@ -145,7 +145,7 @@ pub fn kubeconfig_names_the_proxy(namespace: &Namespace) {
     create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
     let kubeconfig = reader(namespace);
-    let acceptor = tls(&namespace.cluster().admin_kubeconfig().with_file_name(""));
+    let acceptor = tls(namespace.cluster().credentials());
     for (scheme, speech) in [("http", Speech::Http), ("https", Speech::Https(acceptor)), ("socks5", Speech::Socks)] {
         let proxy = Proxy::start(speech);
         let url = format!("{scheme}://user:pass@{}", proxy.address);
@@ -181,11 +181,11 @@ fn certificates(folder: &Path, file: &str) -> Vec<CertificateDer<'static>> {
 pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespace) {
     create_suspended_job(namespace, "migrate");
     complete_job(namespace, "migrate");
-    let folder = namespace.cluster().admin_kubeconfig().with_file_name("");
+    let folder = namespace.cluster().credentials();
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(&folder, "ca.crt"));
+    roots.add_parsable_certificates(certificates(folder, "ca.crt"));
     let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("authorities");
-    let (chain, key) = identity(&folder);
+    let (chain, key) = identity(folder);
     let config = ServerConfig::builder().with_client_cert_verifier(clients).with_single_cert(chain, key);
     let acceptor = TlsAcceptor::from(Arc::new(config.expect("they belong together")));
     let front = Front::start(namespace.cluster(), |_| Reply::Pass);
@@ -193,8 +193,8 @@ pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespa
     let kubeconfig = reader(namespace);
     let (certificate, key) = (kubeconfig.with_extension("my.crt"), kubeconfig.with_extension("my.key"));
     let use_those_of = |name: &str| {
-        fs::write(&key, read(&folder, &format!("{name}.key"))).expect("the folder takes files");
-        fs::write(&certificate, read(&folder, &format!("{name}.crt"))).expect("the folder takes files");
+        fs::write(&key, read(folder, &format!("{name}.key"))).expect("the folder takes files");
+        fs::write(&certificate, read(folder, &format!("{name}.crt"))).expect("the folder takes files");
     };
     use_those_of("stranger");
     let kubeconfig = changed(&kubeconfig, "certificate", |cluster, user| {
@@ -217,7 +217,7 @@ pub fn empty_root_serves_without_certificates(namespace: &Namespace) {
     let program = testbed::product::ready().expect("the static binary");
     fs::copy(program, root.join("k8s-wait-for")).expect("the folder takes files");
     let front = Front::start(namespace.cluster(), |_| Reply::Pass);
-    let authority = namespace.cluster().admin_kubeconfig().with_file_name("ca.crt");
+    let authority = namespace.cluster().credentials().join("ca.crt");
     let data = |kubeconfig: &Path, change: &dyn Fn(&mut Value)| {
         let changed = changed(kubeconfig, "root", |cluster, _| {
             cluster.as_object_mut().expect("a cluster").remove("certificate-authority");

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
-    objects::{self, await_gone, create_job_with, create_pod_with, end_job},
+    objects::{self, await_gone, create_job_with, create_pod_with, create_service, end_job},
     scene::{ends, program, still_waits, wait, wait_with},
 };
 
@@ -162,10 +162,7 @@ fn create(namespace: &Namespace, mode: &str, name: &str) {
         Some("pod") => create_pod(namespace, name),
         _ => {
             create_pod(namespace, name);
-            namespace.apply(&format!(
-                "{{apiVersion: v1, kind: Service, metadata: {{name: {name}, labels: {{app: db}}}},
-                   spec: {{selector: {{app: db}}, ports: [{{port: 80}}]}}}}"
-            ));
+            create_service(namespace, name, "app: db", "selector: {app: db}, ports: [{port: 80}]");
         }
     }
 }

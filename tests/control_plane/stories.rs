@@ -5,8 +5,8 @@ use serde_json::json;
 use testbed::{
     Namespace,
     objects::{
-        ON_A_NODE, await_condition, await_gone, container, create_job, create_job_with, create_pod, create_workload,
-        end_job, end_pods, live_pods, make_ready, write_pods,
+        ON_A_NODE, await_condition, await_gone, container, create_job, create_job_with, create_pod, create_service,
+        create_workload, end_job, end_pods, live_pods, make_ready, write_pods,
     },
     scene::{ends, looks, start, succeeds, wait},
 };
@@ -314,21 +314,10 @@ pub fn failed_pod_of_a_job_points_to_the_job(namespace: &Namespace) {
     }
 }
 
-fn create_service(namespace: &Namespace, name: &str, spec: &str) {
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, labels: {{tier: data}}}}
-spec: {spec}
-"
-    ));
-}
-
 pub fn service_is_ready_with_the_pods_behind_it(namespace: &Namespace) {
     let wait = start(namespace, READER, "service db --settle 100ms");
     wait.line("service/db: waiting: service db does not exist");
-    create_service(namespace, "db", "{selector: {app: db}, ports: [{port: 5432}]}");
+    create_service(namespace, "db", "tier: data", "selector: {app: db}, ports: [{port: 5432}]");
     wait.line("service/db: waiting: no pod is behind the Service");
     create_pod(namespace, "db-0", "app: db");
     create_pod(namespace, "db-1", "app: db");
@@ -342,7 +331,7 @@ pub fn service_is_ready_with_the_pods_behind_it(namespace: &Namespace) {
 }
 
 pub fn service_without_a_selector_is_ready_with_its_slices(namespace: &Namespace) {
-    create_service(namespace, "db", "{ports: [{port: 5432}]}");
+    create_service(namespace, "db", "tier: data", "ports: [{port: 5432}]");
     let wait = start(namespace, READER, "service db");
     wait.line("waiting: the Service has no selector and no endpoint");
     let slice = |ready: bool| {
@@ -364,7 +353,7 @@ endpoints: [{{addresses: [192.0.2.1], conditions: {{ready: {ready}}}}}]
 
 /// The EndpointSlice mirroring controller makes slices of an Endpoints object.
 pub fn service_without_a_selector_is_ready_with_its_endpoints(namespace: &Namespace) {
-    create_service(namespace, "db", "{ports: [{port: 5432}]}");
+    create_service(namespace, "db", "tier: data", "ports: [{port: 5432}]");
     let wait = start(namespace, READER, "service-wr db");
     wait.line("waiting: the Service has no selector and no endpoint");
     namespace.apply(
@@ -379,15 +368,15 @@ subsets: [{addresses: [{ip: 192.0.2.1}], ports: [{port: 5432}]}]
 }
 
 pub fn service_of_a_name_elsewhere_is_ready(namespace: &Namespace) {
-    create_service(namespace, "db", "{type: ExternalName, externalName: db.example.com}");
+    create_service(namespace, "db", "tier: data", "type: ExternalName, externalName: db.example.com");
     looks(namespace, READER, "service db", 0, "done after");
     looks(namespace, READER, "service-wr db", 0, "done after");
 }
 
 pub fn every_service_of_a_label_has_to_be_ready(namespace: &Namespace) {
-    create_service(namespace, "db", "{selector: {app: db}, ports: [{port: 5432}]}");
-    create_service(namespace, "cache", "{selector: {app: cache}, ports: [{port: 6379}]}");
-    create_service(namespace, "mail", "{type: ExternalName, externalName: mail.example.com}");
+    create_service(namespace, "db", "tier: data", "selector: {app: db}, ports: [{port: 5432}]");
+    create_service(namespace, "cache", "tier: data", "selector: {app: cache}, ports: [{port: 6379}]");
+    create_service(namespace, "mail", "tier: data", "type: ExternalName, externalName: mail.example.com");
     create_pod(namespace, "db-0", "app: db");
     make_ready(namespace, "db-0");
     let wait = start(namespace, READER, "service -ltier=data --settle 100ms");
@@ -399,7 +388,7 @@ pub fn every_service_of_a_label_has_to_be_ready(namespace: &Namespace) {
 }
 
 pub fn service_with_another_selector_has_other_pods_behind_it(namespace: &Namespace) {
-    create_service(namespace, "db", "{selector: {app: db}, ports: [{port: 5432}]}");
+    create_service(namespace, "db", "tier: data", "selector: {app: db}, ports: [{port: 5432}]");
     create_pod(namespace, "db-0", "app: db");
     create_pod(namespace, "new-0", "app: new");
     make_ready(namespace, "new-0");
@@ -411,7 +400,7 @@ pub fn service_with_another_selector_has_other_pods_behind_it(namespace: &Namesp
 
 pub fn targets_of_all_kinds_have_to_be_ready_together(namespace: &Namespace) {
     migrate(namespace, "ttlSecondsAfterFinished: 0");
-    create_service(namespace, "db", "{selector: {app: db}, ports: [{port: 5432}]}");
+    create_service(namespace, "db", "tier: data", "selector: {app: db}, ports: [{port: 5432}]");
     create_pod(namespace, "db-0", "app: db");
     let wait =
         start(namespace, READER, &format!("job/migrate {}:service/db pod/app=db --settle 100ms", namespace.name()));

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use testbed::{
     Namespace,
-    objects::{await_event, await_gone, container, create_job, create_pod, end_job, pod_of},
+    objects::{await_event, await_gone, container, create_job, create_pod, create_suspended_job, end_job, pod_of},
     scene::{EVERYTHING, JOBS, start, start_with},
 };
 
 pub fn mistyped_name_is_met_with_the_nearest_one(namespace: &Namespace) {
     for name in ["release1-reportportal-migrations", "release1-index", "backup"] {
-        create_job(namespace, name, "suspend: true");
+        create_suspended_job(namespace, name);
     }
     let wait = start(namespace, JOBS, "job reportportal-migrations");
     let line = wait.line("did you mean");
@@ -18,7 +18,7 @@ pub fn mistyped_name_is_met_with_the_nearest_one(namespace: &Namespace) {
 }
 
 pub fn nearest_name_is_told_at_a_near_deadline_too(namespace: &Namespace) {
-    create_job(namespace, "migrate-v2", "suspend: true");
+    create_suspended_job(namespace, "migrate-v2");
     let finished = start(namespace, JOBS, "job migrate-v3 --timeout 3s").finish();
     assert_eq!(finished.code, Some(124), "{finished:#?}");
     assert!(finished.output().contains("job/migrate-v3: did you mean `job/migrate-v2`?"), "{finished:#?}");

@@ -8,7 +8,7 @@ mod support;
 
 use std::process::ExitCode;
 
-use testbed::{Needs, Test, run_tests, tests};
+use testbed::{Needs, run_tests, tests};
 
 fn main() -> ExitCode {
     // The longest first: others take the places of those that are over.
@@ -26,5 +26,5 @@ fn main() -> ExitCode {
             n8_stateful_set_is_held_by_the_pod_that_is_being_replaced,
             n8_daemon_set_is_held_by_the_pod_that_is_being_replaced;
     ];
-    run_tests(4, Needs::ControlPlaneEach, cases.map(Test::of_own_cluster))
+    run_tests(4, Needs::ControlPlaneEach, cases)
 }

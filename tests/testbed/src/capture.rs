@@ -16,7 +16,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Resource};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Cluster, Namespace, machine};
+use crate::{Cluster, Namespace, machine, objects::is_live};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/verdicts");
 /// How the second document begins.
@@ -164,10 +164,6 @@ fn find(namespace: &Namespace, of: &str) -> Vec<Value> {
         Some((kind, selector)) => namespace.list(kind, selector).into_iter().filter(is_live).collect(),
         None => namespace.find(of).into_iter().collect(),
     }
-}
-
-fn is_live(object: &Value) -> bool {
-    !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
 /// Whether everything in `part` is in `whole`; the elements of a list may be anywhere in it.

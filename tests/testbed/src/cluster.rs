@@ -119,9 +119,9 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// The certificate that the API server's is signed with, of a cluster of our own.
-    pub(crate) fn ca(&self) -> PathBuf {
-        self.kubeconfig.with_file_name("ca.crt")
+    /// The certificates and keys of a cluster of our own: `ca.crt`, `apiserver.key`, `client.crt` and so on.
+    pub fn credentials(&self) -> &Path {
+        self.kubeconfig.parent().unwrap_or(Path::new(WORK))
     }
 
     /// The image of k8s-wait-for that the nodes have: `IMAGE`, which an existing cluster needs, or our own.

@@ -18,7 +18,7 @@ use crate::{Cluster, Namespace, enter, figures, machine, setup};
 pub enum Needs {
     /// An API server and the controllers: objects come and go, pods do not run.
     ControlPlane,
-    /// A control plane for each test, which may do to it what it likes.
+    /// A control plane of its own for each test, which may do to it what it likes.
     ControlPlaneEach,
     /// A node too, which runs pods. Only root can have one of its own.
     Node,
@@ -45,11 +45,9 @@ impl Test {
     }
 }
 
-/// An array of [`Test`] from functions, each named as it is called: `tests![a, b]`, or by their modules,
-/// `tests![jobs: a, b; pods: c]`.
+/// An array of [`Test`] from functions by their modules, each named as it is called: `tests![jobs: a, b; pods: c]`.
 #[macro_export]
 macro_rules! tests {
-    ($($test:ident),* $(,)?) => { [$($crate::Test::new(stringify!($test), $test)),*] };
     ($($module:ident: $($test:ident),* $(,)?);* $(;)?) => {
         [$($($crate::Test::new(stringify!($test), $module::$test)),*),*]
     };
@@ -97,7 +95,7 @@ fn run(needs: Needs, tests: &[Test], arguments: &Arguments) -> Result<ExitCode> 
 /// Why this test cannot run here, or `None`.
 fn refusal(needs: Needs, test: Test, existing: bool) -> Option<&'static str> {
     match (existing, needs) {
-        (true, _) if test.own_cluster => Some("needs a cluster of its own"),
+        (true, needs) if test.own_cluster || needs == Needs::ControlPlaneEach => Some("needs a cluster of its own"),
         (false, Needs::Node) if !setup::may_have_node() => Some("needs a node, and only root can have one"),
         _ => None,
     }

@@ -275,7 +275,7 @@ impl<'a> Namespace<'a> {
     pub fn mount_service_account(&self, service_account: &str) {
         assert!(self.cluster.is_own(), "this machine is no container of an existing cluster");
         let folder = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
-        let ca = fs::read_to_string(self.cluster.ca()).expect("the CA is readable");
+        let ca = fs::read_to_string(self.cluster.credentials().join("ca.crt")).expect("the CA is readable");
         fs::create_dir_all(folder).unwrap_or_else(|error| panic!("create {}: {error}", folder.display()));
         for (file, text) in
             [("token", self.token_for(service_account)), ("ca.crt", ca), ("namespace", self.name.clone())]

@@ -1,5 +1,5 @@
-//! Objects that tests make, and the controllers and kubelets that tests play: no pod of these runs anywhere, so a test
-//! writes the status that they would have written. Settings are YAML as it stands within braces, `backoffLimit: 0,
+//! Objects that tests make, and the controllers and kubelets that tests play: where no node runs the pods, a test writes
+//! the status that its kubelet would have written. Settings are YAML as it stands within braces, `backoffLimit: 0,
 //! parallelism: 2`; what they name replaces what an object has by default.
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic: everything here panics when it fails")]
 
@@ -52,6 +52,13 @@ pub fn create_workload(namespace: &Namespace, kind: &str, name: &str, spec: &str
     namespace.apply_object(&json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}));
 }
 
+/// A Service.
+pub fn create_service(namespace: &Namespace, name: &str, labels: &str, spec: &str) {
+    let metadata = json!({"name": name, "labels": settings(labels)});
+    namespace
+        .apply_object(&json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": settings(spec)}));
+}
+
 fn pod_spec() -> Value {
     json!({"containers": [{"name": "main", "image": "busybox:1.37", "command": ["sleep", "600"]}]})
 }
@@ -87,10 +94,15 @@ pub fn pods<const N: usize>(namespace: &Namespace, selector: &str) -> [String; N
 pub fn live_pods(namespace: &Namespace, selector: &str) -> Vec<String> {
     let pods = namespace.eventually(selector, || {
         let mut pods = namespace.list("pod", selector);
-        pods.retain(|pod| !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")));
+        pods.retain(is_live);
         Some(pods).filter(|pods| !pods.is_empty())
     });
     pods.iter().map(|pod| format!("pod/{}", name(pod))).collect()
+}
+
+/// Whether it is no pod, or one that has not ended.
+pub(crate) fn is_live(object: &Value) -> bool {
+    !matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
 /// Writes the status of the live pods, as a kubelet would.
