@@ -1,4 +1,4 @@
-//! A Job that is gone: what is proof and what is not, on a real API server with real controllers.
+//! A Job that is gone: what is proof that it completed, and what is not.
 //!
 //! The pods are those that real controllers make. No node runs them: each test writes what their kubelet would have
 //! written, and the binary is told by `POD_NAME` and its kin which of them it is. `node` has the whole story on a real node.

@@ -1,4 +1,5 @@
-//! What is not looked at is not known.
+//! What is not looked at is not known: lists without a watch, polls, requests that fail, and the rest that a set of
+//! objects has to have before it is whole.
 
 use std::thread;
 use std::time::{Duration, Instant};

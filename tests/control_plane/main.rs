@@ -1,6 +1,6 @@
 //! The built binary against a real API server and real controllers. No pod runs: a test plays the kubelet, and what
 //! stands between the binary and the API server. The cases only wait, so they run side by side in one cluster; what
-//! harms its API server is in `outages`.
+//! harms its API server is in `outages`. A case with a number (`n1_`) is a wait that once let go too early, or never.
 
 mod answers;
 mod blocked;
@@ -27,9 +27,10 @@ use testbed::{Needs, Test, run_tests, tests};
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn main() -> ExitCode {
-    // They read the audit log, or play proxies and kubelets beside a cluster of their own. The longest first: others
-    // take the places of those that are over.
+    // They read the audit log, or play proxies and kubelets beside a cluster of their own. The longest first (the very
+    // first one may have to build the static binary): others take the places of those that are over.
     let of_own_cluster = tests![
+        proxies: empty_root_serves_without_certificates;
         connections:
             proxy_with_a_dead_backend_is_noticed,
             outage_is_told_when_it_begins_every_30_s_and_when_it_ends,
@@ -91,8 +92,7 @@ fn main() -> ExitCode {
             environment_names_the_proxy,
             kubeconfig_names_the_proxy,
             proxy_that_refuses_is_named,
-            certificate_replaced_after_a_failed_handshake_is_used,
-            empty_root_serves_without_certificates;
+            certificate_replaced_after_a_failed_handshake_is_used;
         blocked:
             outputs_that_take_nothing_hold_nothing_up,
             deadline_holds_in_every_fault,

@@ -1,4 +1,4 @@
-//! How it ends, and what it leaves.
+//! How it ends when something else comes between, and what it leaves: exit code, last line and termination message.
 
 use std::fs;
 use std::time::{Duration, Instant};

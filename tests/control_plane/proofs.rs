@@ -1,4 +1,5 @@
-//! Jobs that are gone: what proves that they completed, and what does not.
+//! Jobs that are gone, where it is hard to say how they ended: they vanished unseen, came again under the same name, or
+//! are too many for one mark each.
 
 use std::time::Duration;
 

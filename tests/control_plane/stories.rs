@@ -1,5 +1,4 @@
-//! What happens to Jobs, pods and Services in the life of a cluster, and what the built binary makes of it: real objects,
-//! the real Job controller and its fellows. No pod runs: a test writes the status that a kubelet would have written.
+//! What happens to Jobs, pods and Services in the life of a cluster, and what the built binary makes of it, line by line.
 
 use serde_json::json;
 use testbed::{

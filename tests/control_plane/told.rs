@@ -1,4 +1,4 @@
-//! What is said while it waits, in every form, and what it costs: with real controllers, no pod runs.
+//! What is said while it waits, in every form, and what it costs.
 
 use serde_json::{Value, json};
 use testbed::{

@@ -1,4 +1,4 @@
-//! The shipped image on a real node: pods run, and the kubelet, the scheduler and the controllers say what they say.
+//! The shipped image on a real node: pods run, and kubelet, scheduler and controllers say what is told of them.
 
 mod gone;
 mod shipped;

@@ -1,4 +1,4 @@
-//! The shipped image on a real node: init containers that a real Job releases, under the limits of `manifests/`.
+//! The shipped image in init containers that a real Job releases, under the limits of `manifests/`.
 
 use serde_json::Value;
 use testbed::{
