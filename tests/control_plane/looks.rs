@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::{
     Namespace,
     front::{Reply, head},
-    objects::{complete_job, create_job_with, create_pod, create_suspended_job, set_ready},
+    objects::{ON_NO_NODE, complete_job, create_job_with, create_pod, create_suspended_job, set_ready},
     scene::{EVERYTHING, Fault, refusal, start, start_at, start_with, still_waits, succeeds},
 };
 
@@ -161,11 +161,11 @@ pub fn n12_polls_are_frequent_in_the_beginning(namespace: &Namespace) {
 
 /// Let go at the first complete Job, the release's second one came a moment later.
 pub fn n9_selector_of_jobs_waits_for_one_that_comes_a_moment_later(namespace: &Namespace) {
-    create_job_with(namespace, "schema", "release: r9", "suspend: true", "");
+    create_job_with(namespace, "schema", "release: r9", "suspend: true", ON_NO_NODE);
     complete_job(namespace, "schema");
     let wait = start(namespace, EVERYTHING, "job-wr -lrelease=r9 --settle 10s");
     wait.line("1 job done, waiting until that has been so for 10s");
-    create_job_with(namespace, "seed", "release: r9", "suspend: true", "");
+    create_job_with(namespace, "seed", "release: r9", "suspend: true", ON_NO_NODE);
     wait.line("1 of 2 jobs complete; job seed: the Job is suspended");
     // Its end is kept.
     namespace.delete("job/schema");

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use testbed::{
     Namespace, Wait,
-    objects::{self, await_gone, create_job_with, create_pod_with, create_service, end_job},
+    objects::{self, ON_NO_NODE, await_gone, create_job_with, create_pod_with, create_service, end_job},
     scene::{ends, program, still_waits, wait, wait_with},
 };
 
@@ -158,7 +158,7 @@ pub fn explanations_stay_within_their_rules(namespace: &Namespace) {
 /// The objects of a mode, none of them ready.
 fn create(namespace: &Namespace, mode: &str, name: &str) {
     match mode.split('-').next() {
-        Some("job") => create_job_with(namespace, name, "app: db", "", ""),
+        Some("job") => create_job_with(namespace, name, "app: db", "", ON_NO_NODE),
         Some("pod") => create_pod(namespace, name),
         _ => {
             create_pod(namespace, name);
@@ -167,7 +167,7 @@ fn create(namespace: &Namespace, mode: &str, name: &str) {
     }
 }
 
-/// Gone at once where no kubelet says that it is, and on no node: that is what is explained.
+/// Gone at once, and on no node: that is what is explained.
 fn create_pod(namespace: &Namespace, name: &str) {
     create_pod_with(namespace, name, "app: db", "terminationGracePeriodSeconds: 0");
 }
@@ -198,8 +198,8 @@ fn jobs(verbs: &[&str], names: &[&str]) -> Vec<Value> {
 }
 
 pub fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
-    create_job_with(namespace, "db", "app: db", "", "");
-    create_job_with(namespace, "other", "app: db", "", "");
+    create_job_with(namespace, "db", "app: db", "", ON_NO_NODE);
+    create_job_with(namespace, "other", "app: db", "", ON_NO_NODE);
     for verbs in [&["get"][..], &["get", "list"], &["get", "list", "watch"]] {
         let account = verbs.join("-");
         let rules = jobs(verbs, &["db"]);
@@ -216,7 +216,7 @@ pub fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
 }
 
 pub fn role_taken_away_while_polling_ends_with_77(namespace: &Namespace) {
-    create_job_with(namespace, "db", "app: db", "", "");
+    create_job_with(namespace, "db", "app: db", "", ON_NO_NODE);
     let wait = start(namespace, "waiter", &jobs(&["get", "list"], &[]), &["job", "db"]);
     wait.line("polling by list");
     namespace.delete("role/waiter");
@@ -224,7 +224,7 @@ pub fn role_taken_away_while_polling_ends_with_77(namespace: &Namespace) {
 }
 
 pub fn polling_ends_by_watching_when_the_right_comes(namespace: &Namespace) {
-    create_job_with(namespace, "db", "app: db", "", "");
+    create_job_with(namespace, "db", "app: db", "", ON_NO_NODE);
     let wait = start(namespace, "waiter", &jobs(&["get"], &[]), &["job", "db"]);
     wait.line("polling by get");
     let all = Value::from(jobs(&["get", "list", "watch"], &[])).to_string();
@@ -248,7 +248,7 @@ pub fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
 
 /// The log of a denied wait can be piped into kubectl, and then it works.
 pub fn denied_wait_prints_a_role_that_allows_it(namespace: &Namespace) {
-    create_job_with(namespace, "db", "app: db", "", "");
+    create_job_with(namespace, "db", "app: db", "", ON_NO_NODE);
     let denied = ends(start(namespace, "waiter", &[], &["job", "db"]), 77, "");
     let user = namespace.user("waiter");
     let said = format!("User \"{user}\" cannot list resource \"jobs\" in API group \"batch\" in the namespace");

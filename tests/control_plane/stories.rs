@@ -4,8 +4,8 @@ use serde_json::json;
 use testbed::{
     Namespace,
     objects::{
-        ON_A_NODE, await_condition, await_gone, container, create_job, create_job_with, create_pod, create_service,
-        create_workload, end_job, end_pods, live_pods, make_ready, write_pods,
+        ON_A_NODE, ON_NO_NODE, await_condition, await_gone, container, create_job, create_job_with, create_pod,
+        create_service, create_workload, end_job, end_pods, live_pods, make_ready, write_pods,
     },
     scene::{ends, looks, start, succeeds, wait},
 };
@@ -168,7 +168,7 @@ pub fn every_job_of_a_selector_has_to_complete(namespace: &Namespace) {
     let wait = start(namespace, READER, "job -lapp=shop");
     wait.line("job/app=shop: waiting: no job matches app=shop");
     for job in ["a", "b"] {
-        create_job_with(namespace, job, "app: shop", "", "");
+        create_job_with(namespace, job, "app: shop", "", ON_NO_NODE);
     }
     end_job(namespace, "a", "Succeeded");
     wait.line("waiting: 1 of 2 jobs complete; job b: the Job is running, 1 pod active");
@@ -178,7 +178,7 @@ pub fn every_job_of_a_selector_has_to_complete(namespace: &Namespace) {
 }
 
 pub fn job_that_loses_its_label_is_waited_for_again(namespace: &Namespace) {
-    create_job_with(namespace, "a", "app: shop", "", "");
+    create_job_with(namespace, "a", "app: shop", "", ON_NO_NODE);
     let wait = start(namespace, READER, "job -lapp=shop");
     wait.line("job a: the Job is running");
     namespace.patch("job/a", &json!({"metadata": {"labels": {"app": "other"}}}));
@@ -189,14 +189,14 @@ pub fn job_that_loses_its_label_is_waited_for_again(namespace: &Namespace) {
 }
 
 pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
-    create_job_with(namespace, "migrate", "release: '6'", "", "");
+    create_job_with(namespace, "migrate", "release: '6'", "", ON_NO_NODE);
     end_job(namespace, "migrate", "Succeeded");
     await_condition(namespace, "migrate", "Complete");
     let wait = start(namespace, READER, "job migrate -lrelease=7");
     wait.line("job/migrate -lrelease=7: waiting: job migrate exists, but does not match release=7");
     namespace.delete("job/migrate");
     wait.line("job migrate does not exist any more; last seen: job migrate exists, but does not match release=7");
-    create_job_with(namespace, "migrate", "release: '7'", "", "");
+    create_job_with(namespace, "migrate", "release: '7'", "", ON_NO_NODE);
     wait.line("waiting: the Job is running");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
@@ -204,7 +204,7 @@ pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
 
 pub fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespace) {
     for job in ["a", "b", "c"] {
-        create_job_with(namespace, job, "", "backoffLimit: 0, ttlSecondsAfterFinished: 0", "");
+        create_job_with(namespace, job, "", "backoffLimit: 0, ttlSecondsAfterFinished: 0", ON_NO_NODE);
     }
     let (good, bad) = (start(namespace, READER, "job/a job/b --any"), start(namespace, READER, "job/a job/c --any"));
     end_job(namespace, "a", "Failed");
@@ -221,7 +221,7 @@ pub fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespac
 pub fn stateful_set_is_ready_with_its_last_pod(namespace: &Namespace) {
     let wait = start(namespace, READER, "pod -lapp=db --settle 15s");
     wait.line("pod/app=db: waiting: no pod matches app=db");
-    create_workload(namespace, "StatefulSet", "db", "replicas: 3, serviceName: db", "");
+    create_workload(namespace, "StatefulSet", "db", "replicas: 3, serviceName: db", ON_NO_NODE);
     make_ready(namespace, "db-0");
     wait.line("waiting: 1 of 2 pods ready; pod db-1 is Pending, not ready");
     make_ready(namespace, "db-1");
@@ -251,7 +251,7 @@ pub fn evicted_pod_counts_only_if_nobody_replaces_it(namespace: &Namespace) {
     create_pod(namespace, "bare", "app: bare");
     namespace.write_status("pod/bare", &evicted);
     looks(namespace, READER, "pod bare", 1, "pod bare has failed (Evicted: The node was low on resource: memory)");
-    create_workload(namespace, "ReplicaSet", "web", "", "");
+    create_workload(namespace, "ReplicaSet", "web", "", ON_NO_NODE);
     write_pods(namespace, "app=web", &evicted);
     let next = live_pods(namespace, "app=web").swap_remove(0);
     let wait = start(namespace, READER, "pod -lapp=web --settle 0");

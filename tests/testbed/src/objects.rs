@@ -8,12 +8,14 @@ use serde_json::{Map, Value, json};
 
 use crate::Namespace;
 
+/// On no node, not even on one of a cluster that has some.
+pub const ON_NO_NODE: &str = "nodeSelector: {testbed: none}";
 /// On a node that is not there: nothing but a test says how such a pod fares.
 pub const ON_A_NODE: &str = "nodeName: node-1";
 
-/// A Job; its controller makes its pods.
+/// A Job; its controller makes its pods, and no node runs them.
 pub fn create_job(namespace: &Namespace, name: &str, spec: &str) {
-    create_job_with(namespace, name, "", spec, "");
+    create_job_with(namespace, name, "", spec, ON_NO_NODE);
 }
 
 /// The same with labels and settings of its pods' spec.
@@ -224,7 +226,7 @@ pub fn waiter(namespace: &Namespace, container: &str) -> String {
 }
 
 /// The spec of a pod whose init container `wait` no node runs.
-pub const WAITER: &str = "initContainers: [{name: wait, image: 'k8s-wait-for:dev', args: [job-wr, migrate]}]";
+pub const WAITER: &str = "nodeSelector: {testbed: none}, initContainers: [{name: wait, image: 'k8s-wait-for:dev'}]";
 
 /// Two pods of a Deployment `shop` with a [`WAITER`].
 pub fn deployment(namespace: &Namespace) -> [String; 2] {
