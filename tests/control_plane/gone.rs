@@ -1,7 +1,8 @@
 //! A Job that is gone: what is proof that it completed, and what is not.
 //!
 //! The pods are those that real controllers make. No node runs them: each test writes what their kubelet would have
-//! written, and the binary is told by `POD_NAME` and its kin which of them it is. `node` has the whole story on a real node.
+//! written, and the binary is told by `POD_NAME` and its kin which of them it is. `node` has the whole story on a real
+//! node.
 
 use serde_json::{Value, json};
 use testbed::{

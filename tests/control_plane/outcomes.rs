@@ -114,7 +114,7 @@ pub fn n13_failed_target_is_named_at_the_deadline(namespace: &Namespace) {
     ends(start(namespace, EVERYTHING, "job migrate seed --any"), 1, "job/seed: the Job has failed");
 }
 
-/// What the container `wait` of some pod leaves, whose message is mounted as the kubelet would, but elsewhere than usual.
+/// What the container `wait` of some pod leaves; its message is mounted as the kubelet would, but elsewhere than usual.
 pub fn message_of(namespace: &Namespace, line: &str, code: i32) -> String {
     let kubeconfig = namespace.kubeconfig_for("waiter", Some(EVERYTHING));
     message_with(namespace, line, code, &[("KUBECONFIG", kubeconfig.to_str().expect("UTF-8"))])

@@ -1,4 +1,5 @@
-//! What happens to Jobs, pods and Services in the life of a cluster, and what the built binary makes of it, line by line.
+//! What happens to Jobs, pods and Services in the life of a cluster, and what the built binary makes of it, line by
+//! line.
 
 use serde_json::json;
 use testbed::{

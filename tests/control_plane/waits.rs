@@ -1,5 +1,5 @@
-//! The least that it does: a Job or some pods are waited for, to a good end, to a bad one or to none, with all the rights
-//! that this takes or with few of them; and how often it asks for that.
+//! The least that it does: a Job or some pods are waited for, to a good end, to a bad one or to none, with all the
+//! rights that this takes or with few of them; and how often it asks for that.
 
 use serde_json::json;
 use testbed::{
