@@ -62,11 +62,13 @@ pub fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namesp
     let back = Instant::now();
     waiting.line("answers again");
     within(LONGEST_PAUSE, "kube-apiserver restarted 45 s later: told after", back.elapsed());
+    // A busy machine takes its time to start an API server.
+    let reminders = usize::try_from(killed.elapsed().as_secs() / 30).expect("it is over");
     complete_job(namespace, "migrate");
     let finished = succeeds(waiting);
     let told = finished.stdout.matches("trying again").count();
     shown("kube-apiserver restarted 45 s later: lines on the outage", &told.to_string());
-    assert!((2..=3).contains(&told), "{finished:#?}");
+    assert!((2..=2 + reminders).contains(&told), "{reminders} times 30 s: {finished:#?}");
 }
 
 /// Another kube-apiserver beside the first, with its command line but an address and a log of its own.
