@@ -157,3 +157,33 @@ fn readme_shows_the_help_and_the_role_as_they_are() {
         assert!(readme.contains(&block), "the README has this block:\n{block}");
     }
 }
+
+#[test]
+fn readme_has_every_mode_in_its_table() {
+    let readme = include_str!("../README.md");
+    let help = String::from_utf8(run(&["--help"]).stdout).expect("UTF-8");
+    let (_, modes) = help.split_once("\nModes:\n").expect("the help has modes");
+    let modes: Vec<&str> = modes.lines().map_while(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(modes.len() >= 9, "{modes:?}");
+    for mode in modes {
+        let has_it = |line: &str| line.starts_with("| `") && line.contains(&format!("`{mode}`"));
+        assert!(readme.lines().any(has_it), "the README's table of modes lacks {mode}");
+    }
+}
+
+#[test]
+fn readme_draws_the_tree_as_it_is() {
+    let readme = include_str!("../README.md");
+    let (_, drawing) = readme.split_once("```\nsrc/main.rs").expect("the README draws the tree");
+    let (drawing, _) = drawing.split_once("```").expect("it has an end");
+    let drawing = format!("src/main.rs{drawing}");
+    let words = drawing.split([' ', ',', '\n']).filter_map(|word| word.strip_prefix("src/"));
+    let mut drawn: Vec<&str> = words.map(|word| word.trim_end_matches('/')).collect();
+    let entries = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).expect("src is readable");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+    // Beside the program itself.
+    let mut there: Vec<String> = names.filter(|name| name != "fixtures.rs").collect();
+    drawn.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(drawn, there);
+}
