@@ -1,21 +1,20 @@
 //! Which cluster, as whom, in which namespace: chosen explicitly, never by silent fall-back.
 //!
 //! Named by `--kubeconfig`, `--context` or `$KUBECONFIG`: that file, and a broken one is an error. Else in a pod: the
-//! service account's files. Else `~/.kube/config`. (`Config::infer` would try the kubeconfig first and hide why it failed.)
-//! What kubectl takes means the same here, by the rules of client-go's `tools/clientcmd`; what would fail at the first
-//! request, or be retried in vain, is an error with the file and the field at once (exit code 78).
+//! service account's files. Else `~/.kube/config`. (`Config::infer` would try the kubeconfig first and hide why it
+//! failed.) What kubectl takes means the same here, by the rules of client-go's `tools/clientcmd`; what would fail at the
+//! first request, or be retried in vain, is an error with the file and the field at once (exit code 78).
 
-use std::collections::BTreeSet;
+use std::env;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use serde_json::Value;
+use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig};
 
 use super::credentials::{Credentials, basic};
 use super::exec::Plugin;
+use super::kubeconfig;
 use super::proxy;
 use super::server;
 use crate::target::names::dns_label;
@@ -77,7 +76,7 @@ fn in_cluster() -> Result<Login> {
 }
 
 async fn from_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<Login> {
-    let (kubeconfig, origin) = read_kubeconfig(path)?;
+    let (kubeconfig, origin) = kubeconfig::read(path)?;
     let origin = format!("the kubeconfig {origin}");
     let login = from_parts(kubeconfig, context, |name| env::var(name).ok()).await;
     let login = login.with_context(|| format!("cannot use {origin}"))?;
@@ -90,25 +89,13 @@ pub async fn from_parts(
     context: Option<&str>,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Login> {
-    let place = check_context(&kubeconfig, context)?;
-    let Place { context: name, cluster: cluster_name, user: user_name } = &place;
-    let cluster = named_cluster(&mut kubeconfig, cluster_name).context("a cluster was found a moment ago")?;
+    let Place { context: name, cluster: cluster_name, user } = check_context(&kubeconfig, context)?;
+    let cluster = named_cluster(&mut kubeconfig, &cluster_name).context("a cluster was found a moment ago")?;
     let described = format!("cluster `{cluster_name}`");
-    let (url, password_in_url) = server::url(cluster).with_context(|| described.clone())?;
-    check_certificates(cluster, &url).with_context(|| described.clone())?;
-    cluster.server = Some(url.clone());
-    // Kube gets a stand-in: without one it would read the environment by rules of its own, where even a comma too much is
-    // an error.
-    let proxy = cluster.proxy_url.replace(STAND_IN.to_owned()).filter(|url| !url.is_empty());
-    let authority = cluster.certificate_authority.clone().filter(|_| cluster.certificate_authority_data.is_none());
-    if let Some(context) = kubeconfig.contexts.iter_mut().find(|it| it.name == *name)
-        && let Some(context) = &mut context.context
-    {
-        context.namespace = context.namespace.take().filter(|namespace| !namespace.is_empty());
-    }
+    let Prepared { password_in_url, proxy, authority } = prepare(cluster).with_context(|| described.clone())?;
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
     let read = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let mut config = read.map_err(without_secrets).with_context(|| format!("context `{name}`"))?;
+    let mut config = read.map_err(kubeconfig::without_secrets).with_context(|| format!("context `{name}`"))?;
     // Its 15 silent retries would leave nothing to report for minutes; the watch loop has a back-off of its own.
     config.default_retry = false;
     let is_empty = config.root_cert.as_ref().is_some_and(Vec::is_empty);
@@ -123,20 +110,44 @@ pub async fn from_parts(
     let proxy = proxy.or_else(|| proxy::from_environment(&config.cluster_url, env));
     let url = proxy.map(|url| url.parse()).transpose().ok();
     config.proxy_url = url.context(proxy::UNREADABLE).context(source)?;
-    let described = format!("user `{user_name}`");
-    check_user(&config.auth_info).with_context(|| described.clone())?;
-    let has_certificate =
-        config.auth_info.client_certificate.is_some() || config.auth_info.client_certificate_data.is_some();
+    as_user(config, password_in_url).with_context(|| format!("user `{user}`"))
+}
+
+/// What kube is not told of a cluster.
+struct Prepared {
+    password_in_url: Option<(String, String)>,
+    proxy: Option<String>,
+    /// the file of its certificate authority
+    authority: Option<String>,
+}
+
+/// Checks a cluster and makes of it what kube reads as kubectl would.
+fn prepare(cluster: &mut Cluster) -> Result<Prepared> {
+    let (url, password_in_url) = server::url(cluster)?;
+    check_certificates(cluster, &url)?;
+    cluster.server = Some(url);
+    // Kube gets a stand-in: without one it would read the environment by rules of its own, where even a comma too much is
+    // an error.
+    let proxy = cluster.proxy_url.replace(STAND_IN.to_owned());
+    let authority = cluster.certificate_authority.clone().filter(|_| cluster.certificate_authority_data.is_none());
+    Ok(Prepared { password_in_url, proxy, authority })
+}
+
+/// With the credentials of its user, of whom something has to be known.
+fn as_user(mut config: Config, password_in_url: Option<(String, String)>) -> Result<Login> {
+    check_user(&config.auth_info)?;
+    let auth = &config.auth_info;
+    let has_certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
     // Without TLS, anybody could read them; client-go sends none either.
     let plain = config.cluster_url.scheme_str() == Some("http");
     if plain {
         config.auth_info = anonymous(&config.auth_info);
     }
-    let login = Login::new(config, password_in_url).with_context(|| described.clone())?;
+    let login = Login::new(config, password_in_url)?;
     let anonymous = matches!(login.credentials, Credentials::None) && login.plugin.is_none() && !has_certificate;
     ensure!(
         !anonymous || plain,
-        "{described}: there are no credentials\n\
+        "there are no credentials\n\
          hint: give it a `token`, a `client-certificate` with its key, or an `exec` plugin"
     );
     Ok(login)
@@ -152,126 +163,6 @@ fn anonymous(auth: &AuthInfo) -> AuthInfo {
         impersonate_groups: auth.impersonate_groups.clone(),
         impersonate_user_extra: auth.impersonate_user_extra.clone(),
         ..AuthInfo::default()
-    }
-}
-
-/// The kubeconfig, and what it was read from.
-fn read_kubeconfig(path: Option<&Path>) -> Result<(Kubeconfig, String)> {
-    let shown = |path: &Path| path.display().to_string();
-    match (path, env::var_os("KUBECONFIG").filter(|value| !value.is_empty())) {
-        (Some(path), _) => Ok((read_file(path)?, shown(path))),
-        (None, Some(list)) => read_files(env::split_paths(&list).collect()),
-        (None, None) => {
-            let home = env::home_dir().context("cannot find the kubeconfig: HOME is not set")?;
-            let path = home.join(".kube/config");
-            Ok((read_file(&path)?, shown(&path)))
-        }
-    }
-}
-
-/// Relative paths in it are meant from its folder.
-fn read_file(path: &Path) -> Result<Kubeconfig> {
-    let read = fs::read(path).map_err(anyhow::Error::from).and_then(|bytes| parse(&bytes));
-    let mut kubeconfig = read.with_context(|| format!("cannot read {}", path.display()))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let resolve = |file: &mut Option<String>| {
-        if let Some(file) = file {
-            *file = folder.join(&*file).to_string_lossy().into_owned();
-        }
-    };
-    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-        resolve(&mut cluster.certificate_authority);
-    }
-    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
-        [&mut user.client_certificate, &mut user.client_key, &mut user.token_file].into_iter().for_each(resolve);
-        // A bare name is looked for in PATH.
-        if let Some(exec) = user.exec.as_mut().filter(|exec| exec.command.as_ref().is_some_and(|it| it.contains('/'))) {
-            resolve(&mut exec.command);
-        }
-    }
-    Ok(kubeconfig)
-}
-
-/// By client-go's rules: what is empty counts as not written, and names are not used twice.
-fn parse(bytes: &[u8]) -> Result<Kubeconfig> {
-    let text = decoded(bytes)?;
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text).map_err(|error| without_secrets(KubeconfigError::Parse(Box::new(error))))?;
-    let mut merged = Kubeconfig::default();
-    for mut document in documents.into_iter().filter(|document| !document.is_null()) {
-        prune(&mut document);
-        for context in document["contexts"].as_array_mut().into_iter().flatten() {
-            // One that names no cluster harms nobody who does not use it.
-            if let Some(context) = context.get_mut("context").and_then(Value::as_object_mut) {
-                context.entry("cluster").or_insert_with(|| "".into());
-            }
-        }
-        let read: Kubeconfig = match serde_json::from_value(document) {
-            Ok(read) => read,
-            // Its place is known to the other parser only.
-            Err(_) => Kubeconfig::from_yaml(&text).map_err(without_secrets)?,
-        };
-        merged = merged.merge(read)?;
-    }
-    let clusters = merged.clusters.iter().map(|named| ("cluster", &named.name));
-    let users = merged.auth_infos.iter().map(|named| ("user", &named.name));
-    let contexts = merged.contexts.iter().map(|named| ("context", &named.name));
-    let mut seen = BTreeSet::new();
-    for (kind, name) in clusters.chain(users).chain(contexts) {
-        ensure!(seen.insert((kind, name)), "it has more than one {kind} `{name}`");
-    }
-    Ok(merged)
-}
-
-/// UTF-8, or what its first bytes say.
-fn decoded(bytes: &[u8]) -> Result<String> {
-    let wide = |rest: &[u8], read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = rest.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).context("it is no UTF-16")
-    };
-    match bytes {
-        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => Ok(std::str::from_utf8(rest).context("it is no UTF-8")?.to_owned()),
-        _ => Ok(std::str::from_utf8(bytes).context("it is no UTF-8")?.to_owned()),
-    }
-}
-
-/// Takes out the fields that are empty, at every depth.
-fn prune(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null() && field.as_str() != Some(""));
-            fields.values_mut().for_each(prune);
-        }
-        Value::Array(items) => items.iter_mut().for_each(prune),
-        _ => {}
-    }
-}
-
-/// The first file that sets a value wins, of clusters, users and contexts with the same name the whole first one. As in
-/// kubectl, files of a list may be missing, but not all of them.
-fn read_files(mut paths: Vec<PathBuf>) -> Result<(Kubeconfig, String)> {
-    paths.retain(|path| !path.as_os_str().is_empty());
-    let names = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    // One that is there and cannot be read is not passed over: the next may mean another cluster.
-    let is_missing = |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    let present: Vec<PathBuf> = paths.iter().filter(|path| !is_missing(path)).cloned().collect();
-    if present.is_empty() {
-        bail!("no kubeconfig: KUBECONFIG names {}, and there is no such file", names(&paths));
-    }
-    let merged = present.iter().try_fold(Kubeconfig::default(), |merged, path| {
-        merged.merge(read_file(path)?).with_context(|| format!("cannot add {}", path.display()))
-    });
-    Ok((merged?, names(&present)))
-}
-
-/// The parser's message shows the lines around the mistake, where a token may stand.
-fn without_secrets(error: KubeconfigError) -> anyhow::Error {
-    let KubeconfigError::Parse(error) = error else { return error.into() };
-    match error.location() {
-        Some(at) => anyhow!("it is no kubeconfig: line {}, column {}", at.line(), at.column()),
-        None => anyhow!("it is no kubeconfig"),
     }
 }
 
@@ -297,7 +188,7 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place>
     ensure!(!user.is_empty(), "context `{name}` names no user");
     let has_user = kubeconfig.auth_infos.iter().any(|known| known.name == user);
     ensure!(has_user, "context `{name}` names the user `{user}`, and there is none of that name");
-    if let Some(namespace) = context.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
+    if let Some(namespace) = context.namespace.as_deref() {
         dns_label(namespace)
             .map_err(|reason| anyhow!("context `{name}`: `{namespace}` cannot be a namespace: it {reason}"))?;
     }
@@ -314,8 +205,7 @@ fn named_cluster<'a>(kubeconfig: &'a mut Kubeconfig, name: &str) -> Option<&'a m
 
 /// Ways to name an authority that contradict each other are an error in kubectl, too.
 fn check_certificates(cluster: &mut Cluster, url: &str) -> Result<()> {
-    let given = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.is_empty());
-    let (data, file) = (given(&cluster.certificate_authority_data), given(&cluster.certificate_authority));
+    let (data, file) = (cluster.certificate_authority_data.is_some(), cluster.certificate_authority.is_some());
     ensure!(!(data && file), "both `certificate-authority` and `certificate-authority-data` are given");
     if cluster.insecure_skip_tls_verify == Some(true) || url.starts_with("http://") {
         ensure!(
@@ -360,6 +250,7 @@ mod tests {
     use kube::client::{Body, ConfigExt};
     use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 
+    use super::kubeconfig::parse;
     use super::*;
     use crate::api::client::Client;
 

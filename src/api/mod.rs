@@ -6,6 +6,7 @@ pub mod config;
 pub mod credentials;
 pub mod exec;
 pub mod failure;
+mod kubeconfig;
 pub mod proxy;
 pub mod server;
 pub mod watch;

@@ -19,13 +19,13 @@ pub struct Course {
     pub options: Options,
     look_by: LookBy,
     pub settling: Settling,
-    missing: Missing,
+    missing: Absence,
     told: Told,
 }
 
 /// Since when a target has been missing.
 #[derive(Debug, Default)]
-struct Missing {
+struct Absence {
     since: Option<Instant>,
     told: bool,
 }
@@ -41,7 +41,7 @@ impl Course {
     /// Of this target; `look_by` asks for a look at its objects.
     pub fn new(target: Target, options: Options, look_by: LookBy) -> Self {
         let settling = Settling::new(if grows(&target) { options.settle } else { Duration::ZERO });
-        Self { target, options, look_by, settling, missing: Missing::default(), told: Told::default() }
+        Self { target, options, look_by, settling, missing: Absence::default(), told: Told::default() }
     }
 
     /// What is new of a verdict; `state` is what has to last where the set has to settle: `3 pods`.
@@ -87,7 +87,7 @@ impl Course {
     /// has to pass.
     pub fn absence(&mut self, absent: Option<Absent>, sight: &Sight) -> Option<Step> {
         let Some(absent) = absent else {
-            self.missing = Missing::default();
+            self.missing = Absence::default();
             return None;
         };
         let least = self.options.absence;
