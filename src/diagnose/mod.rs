@@ -42,6 +42,8 @@ pub struct Schedule {
     inspector: Inspector,
     cases: Vec<Case>,
     rounds: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
+    /// those that are for a report
+    closing_rounds: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
     /// when to begin the closing report, until it has begun, and the end of the wait
     closing: Option<Instant>,
     deadline: Option<Instant>,
@@ -110,6 +112,7 @@ impl Schedule {
             inspector,
             cases: targets.into_iter().map(Case::new).collect(),
             rounds: FuturesUnordered::new(),
+            closing_rounds: FuturesUnordered::new(),
             closing: deadline.zip(lead).map(|(deadline, lead)| deadline - lead),
             deadline,
         }
@@ -123,8 +126,9 @@ impl Schedule {
 
     /// Begins the report on a target that has failed, where that is not the end.
     pub fn report(&mut self, index: usize) {
+        self.interrupt();
         self.cases[index].report = Report::Begun;
-        self.rounds.push(self.round(index, Depth::Closing, Instant::now() + CLOSING));
+        self.closing_rounds.push(self.round(index, Depth::Closing, Instant::now() + CLOSING));
     }
 
     /// The next answer. Pends while there is nothing to ask; may be dropped and called again.
@@ -132,6 +136,9 @@ impl Schedule {
         loop {
             let due = self.cases.iter().filter_map(Case::due).chain(self.closing).min();
             tokio::select! {
+                Some(answer) = self.closing_rounds.next() => if let Some(learned) = self.answered(answer) {
+                    return learned;
+                },
                 Some(answer) = self.rounds.next() => if let Some(learned) = self.answered(answer) {
                     return learned;
                 },
@@ -169,6 +176,7 @@ impl Schedule {
         let closing = self.closing.is_some_and(|at| at <= now);
         if closing {
             self.closing = None;
+            self.interrupt();
         }
         for index in 0..self.cases.len() {
             let case = &mut self.cases[index];
@@ -177,7 +185,7 @@ impl Schedule {
                 case.report = Report::Closing;
                 case.due = None;
                 let limit = self.deadline.map_or(now + CLOSING, |deadline| deadline - SPARE);
-                self.rounds.push(self.round(index, Depth::Closing, limit));
+                self.closing_rounds.push(self.round(index, Depth::Closing, limit));
             } else if case.due().is_some_and(|due| due <= now) {
                 let long = case.missing.is_some_and(|since| now >= since + LONG_MISSING);
                 case.running = true;
@@ -192,11 +200,22 @@ impl Schedule {
         let latest = self.deadline.map_or(now + CLOSING, |deadline| deadline.max(now + LATE_REPORT));
         let limit = latest.min(now + CLOSING);
         let failed: Vec<usize> = failed.into_iter().collect();
+        self.interrupt();
+        self.closing_rounds.clear();
         for index in &failed {
             self.cases[*index].report = Report::Closing;
         }
         let answers = join_all(failed.into_iter().map(|index| self.round(index, Depth::Closing, limit))).await;
         answers.into_iter().filter_map(|answer| self.answered(answer)).collect()
+    }
+
+    /// A report does not wait for what is under way: its connections are few, and its time is short. What was asked is
+    /// asked again.
+    fn interrupt(&mut self) {
+        self.rounds.clear();
+        for case in &mut self.cases {
+            case.running = false;
+        }
     }
 
     /// One answer; a part of one if the time is up.

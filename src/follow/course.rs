@@ -44,9 +44,8 @@ impl Course {
         Self { target, options, look_by, settling, missing: Absence::default(), told: Told::default() }
     }
 
-    /// What is new of a verdict; `state` is what has to last where the set has to settle: `3 pods`.
-    pub fn tell(&mut self, verdict: Verdict, sight: &Sight, state: &str) -> Vec<Step> {
-        let verdict = self.vouched(verdict, sight, state);
+    /// What is new of a verdict that is vouched for.
+    pub fn tell(&mut self, verdict: Verdict, sight: &Sight) -> Vec<Step> {
         self.told.news(Some(verdict), sight.known())
     }
 
@@ -55,18 +54,13 @@ impl Course {
         self.told.news(None, sight.known())
     }
 
-    /// Whether this would be told as ready now.
-    pub fn is_vouched(&self, verdict: Verdict, sight: &Sight) -> bool {
-        self.vouched(verdict, sight, "") == Verdict::Ready
-    }
-
     pub fn was_told(&self) -> Option<&Verdict> {
         self.told.verdict.as_ref()
     }
 
     /// Takes back a Ready that nobody can vouch for: of a set that has not settled, as somebody saw, or of a target
-    /// whose requests fail.
-    fn vouched(&self, verdict: Verdict, sight: &Sight, state: &str) -> Verdict {
+    /// whose requests fail. `state` is what has to last: `3 pods ready`.
+    pub fn vouched(&self, verdict: Verdict, sight: &Sight, state: &str) -> Verdict {
         if verdict != Verdict::Ready {
             return verdict;
         }

@@ -67,14 +67,15 @@ impl Observer for Jobs {
         }
         let has_changed = self.members.has_changed();
         self.course.settling.saw(has_changed, || self.members.youngest(), self.sight.now());
-        let verdict = self.verdict();
+        let settled = format!("{} done", count(self.members.counted(), "job"));
+        // Once for both: between two looks at the clock the set may come to rest, and its mark would be lost.
+        let verdict = self.course.vouched(self.verdict(), &self.sight, &settled);
         let mut steps = Vec::new();
-        if leaves_mark(&self.course.target) && self.course.is_vouched(verdict.clone(), &self.sight) {
+        if leaves_mark(&self.course.target) && verdict == Verdict::Ready {
             steps.push(Step::Mark(self.members.iter().map(|fact| fact.uid.to_string()).collect()));
         }
         let absent = verdict.is_missing().then(|| self.absent()).flatten();
-        let settled = format!("{} done", count(self.members.counted(), "job"));
-        steps.extend(self.course.tell(verdict, &self.sight, &settled));
+        steps.extend(self.course.tell(verdict, &self.sight));
         steps.extend(self.course.absence(absent, &self.sight));
         steps
     }

@@ -102,11 +102,12 @@ impl Observer for Services {
             let behind = self.entries.values().map(|watched| (&watched.entry, watched.behind()));
             let verdict = service::verdict(&self.course.target, self.course.options.min, behind);
             let settled = self.settle(&sight);
-            steps.extend(self.course.tell(verdict, &sight, &settled));
+            let verdict = self.course.vouched(verdict, &sight, &settled);
+            steps.extend(self.course.tell(verdict, &sight));
         } else if self.course.was_told().is_some() {
             // What was said before does not hold any more.
             let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it now was not seen yet");
-            steps.extend(self.course.tell(verdict, &sight, ""));
+            steps.extend(self.course.tell(verdict, &sight));
         } else {
             // A first look is not over before what is behind every Service was looked at.
             steps.extend(self.course.tell_known(&sight));

@@ -53,7 +53,8 @@ impl Observer for Objects {
             verdict => verdict,
         };
         let settled = format!("{} ready", count(members.counted(), noun));
-        steps.extend(course.tell(verdict, sight, &settled));
+        let verdict = course.vouched(verdict, sight, &settled);
+        steps.extend(course.tell(verdict, sight));
         let absent = (course.target.is_named() && !self.seen).then_some(Absent::Never);
         steps.extend(course.absence(absent, sight));
         steps

@@ -165,7 +165,9 @@ pub fn verdict<'a>(
         let (key, uid) = (Rc::clone(&entry.key), entry.uid.clone());
         members.insert(Fact { key, uid, state, reason, since: None, release: None }, Timestamp::UNIX_EPOCH);
     }
-    set::verdict(target, min, &members)
+    // What is demanded of the pods was asked of each Service: each of them has to be ready.
+    let each = Target { demand: Demand::Every, ..target.clone() };
+    set::verdict(&each, min, &members)
 }
 
 fn one(demand: Demand, entry: &Entry, behind: &Behind) -> Verdict {

@@ -99,6 +99,10 @@ impl Lister {
                 answer => answer?,
             };
             bytes += answer.body.len();
+            // A few large ones among many small ones.
+            if answer.body.len() < PAGE_BYTES / 8 {
+                self.page = (self.page * 4).min(PAGE);
+            }
             let list: List = parse(&answer)?;
             for object in list.items.iter().flatten() {
                 self.take(object.get()).map_err(|error| answer.unreadable(&error))?;
