@@ -5,6 +5,8 @@
 
 pub mod explain;
 pub mod gather;
+#[cfg(test)]
+mod scripts;
 
 use std::time::Duration;
 

@@ -139,3 +139,69 @@ impl Involved {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use http::Response;
+    use http_body_util::{BodyExt, Full};
+    use kube::client::Body;
+    use tokio::time::timeout_at;
+    use tower::{BoxError, service_fn};
+
+    use super::*;
+
+    /// Runs it until this second before a server that answers with this code; what was posted when, and how it ended.
+    async fn posted(seconds: u64, code: u16, texts: &[(u64, &str)]) -> (Vec<(u64, String, i64)>, Option<Failure>) {
+        let start = Instant::now();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let events = Arc::clone(&log);
+        let client = Client::of_service(service_fn(move |request: http::Request<Body>| {
+            let events = Arc::clone(&events);
+            async move {
+                let body = request.into_body().collect().await?.to_bytes();
+                let event: Value = serde_json::from_slice(&body)?;
+                let text = event["message"].as_str().unwrap_or_default().to_owned();
+                let times = event["count"].as_i64().unwrap_or_default();
+                events.lock().expect("nobody panicked").push((start.elapsed().as_secs(), text, times));
+                let answer = json!({"kind": "Status", "message": "scripted"}).to_string();
+                Ok::<_, BoxError>(Response::builder().status(code).body(Full::new(Bytes::from(answer)))?)
+            }
+        }));
+        let identity =
+            Identity { namespace: Some("shop".to_owned()), pod: Some("web-0".to_owned()), ..Identity::default() };
+        let mut poster = Poster::new(client, &identity).expect("a pod that knows its name");
+        let mut failure = None;
+        let last = texts.iter().skip(1).map(|(at, _)| *at).chain([seconds]);
+        for ((_, text), until) in texts.iter().zip(last) {
+            poster.say((!text.is_empty()).then(|| (*text).to_owned()));
+            failure = timeout_at(start + Duration::from_secs(until), poster.run()).await.ok().or(failure);
+        }
+        let log = log.lock().expect("nobody panicked").clone();
+        (log, failure)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reason_is_posted_after_5_s_and_renewed_once_a_minute() {
+        let texts = [(0, "waiting for job/a"), (10, "waiting for job/b"), (100, ""), (200, "waiting for job/c")];
+        let (log, failure) = posted(300, 201, &texts).await;
+        let told: Vec<(u64, &str, i64)> = log.iter().map(|(at, text, times)| (*at, text.as_str(), *times)).collect();
+        let expected = [
+            (5, "waiting for job/a", 1),
+            (65, "waiting for job/b", 2),
+            (200, "waiting for job/c", 3),
+            (260, "waiting for job/c", 4),
+        ];
+        assert_eq!((told, failure), (expected.to_vec(), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusal_ends_it_and_an_outage_does_not() {
+        let (log, failure) = posted(300, 403, &[(0, "waiting")]).await;
+        assert_eq!((log.len(), failure.map(|failure| failure.class)), (1, Some(Class::Denied)));
+        let (log, failure) = posted(300, 503, &[(0, "waiting")]).await;
+        assert_eq!((log.len(), failure), (5, None), "tried again in its rhythm");
+    }
+}

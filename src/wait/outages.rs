@@ -98,3 +98,98 @@ pub fn is_denied(rules: &Rules, statuses: &[Status], grace: Duration) -> bool {
 fn outages(statuses: &[Status]) -> impl Iterator<Item = &Outage> {
     statuses.iter().filter_map(|status| status.outage.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli;
+
+    fn statuses(line: &str) -> Vec<Status> {
+        let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
+        cli::wait(words).expect(line).targets.into_iter().map(Status::new).collect()
+    }
+
+    fn down() -> Failure {
+        Failure::transient("the API server answered 503")
+    }
+
+    fn denied() -> Failure {
+        Failure { class: Class::Denied, ..Failure::transient("forbidden") }
+    }
+
+    fn note_at(statuses: &mut [Status], index: usize, failure: &Failure) -> Option<String> {
+        let is_told = is_told(statuses);
+        note(&mut statuses[index], failure, is_told).map(|line| line.text)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn outage_of_many_targets_is_told_once_and_its_end_too() {
+        let mut statuses = statuses("pod a b c");
+        let said: Vec<_> = (0..3).map(|index| note_at(&mut statuses, index, &down())).collect();
+        assert_eq!(said, [Some("the API server answered 503; trying again".to_owned()), None, None]);
+        assert_eq!(note_at(&mut statuses, 0, &down()), None, "attempt by attempt");
+        tokio::time::advance(Duration::from_secs(8)).await;
+        let ends: Vec<_> = statuses.iter_mut().map(|status| end(status).map(|line| line.text)).collect();
+        assert_eq!(ends, [Some("the API server answers again, after 8s".to_owned()), None, None]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusal_is_a_targets_own() {
+        let mut statuses = statuses("pod a b");
+        let said: Vec<_> = (0..2).map(|index| note_at(&mut statuses, index, &denied())).collect();
+        assert_eq!(said.iter().flatten().count(), 2);
+        assert!(note_at(&mut statuses, 0, &down()).is_some(), "another matter than before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn outage_is_told_again_every_30_s() {
+        let mut statuses = statuses("pod a b");
+        note_at(&mut statuses, 0, &down());
+        note_at(&mut statuses, 1, &down());
+        let mut told = Vec::new();
+        for second in 1..=95 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let due = alarm(&statuses, Duration::from_mins(1)).is_some_and(|alarm| alarm <= Instant::now());
+            let lines = remind(&mut statuses);
+            assert_eq!(due, second % 30 == 0, "the alarm rings when something is due: {second}");
+            told.extend(lines.into_iter().map(|line| (second, line.text)));
+        }
+        let at = |second: u64, lasted: &str| {
+            (second, format!("the API server answered 503; for {lasted} now, trying again"))
+        };
+        assert_eq!(told, [at(30, "30s"), at(60, "1m"), at(90, "1m 30s")], "by one of them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn grace_begins_with_the_first_refusal_and_rings() {
+        let mut statuses = statuses("pod a");
+        note_at(&mut statuses, 0, &down());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        note_at(&mut statuses, 0, &denied());
+        let grace = Duration::from_secs(5);
+        assert_eq!(alarm(&statuses, grace), Some(Instant::now() + grace));
+        tokio::time::advance(grace).await;
+        // An outage in between is no success.
+        note_at(&mut statuses, 0, &down());
+        note_at(&mut statuses, 0, &denied());
+        let rules = cli::wait(["k8s-wait-for", "pod", "a"].map(OsString::from)).expect("a wait").rules;
+        assert!(is_denied(&rules, &statuses, grace));
+        end(&mut statuses[0]);
+        note_at(&mut statuses, 0, &denied());
+        assert!(!is_denied(&rules, &statuses, grace), "a success begins it anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_connections_are_counted_in_a_row() {
+        let mut statuses = statuses("pod a");
+        let refused = Failure { class: Class::Unconnected { refused: true }, ..down() };
+        let mut counts = Vec::new();
+        for failure in [&refused, &refused, &down(), &refused] {
+            note_at(&mut statuses, 0, failure);
+            counts.push(statuses[0].outage.as_ref().expect("an outage").refusals);
+        }
+        assert_eq!(counts, [1, 2, 0, 1]);
+    }
+}
