@@ -238,3 +238,64 @@ pub fn rows(statuses: &[Status]) -> Vec<Row> {
     };
     statuses.iter().map(row).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli;
+    use crate::target::verdict::Code;
+
+    /// These targets, each as it stands.
+    fn statuses(line: &str, verdicts: &[Option<Verdict>]) -> Vec<Status> {
+        let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
+        let targets = cli::wait(words).expect(line).targets;
+        let status =
+            |(target, verdict): (Target, &Option<Verdict>)| Status { verdict: verdict.clone(), ..Status::new(target) };
+        targets.into_iter().zip(verdicts).map(status).collect()
+    }
+
+    fn waiting(text: &str) -> Option<Verdict> {
+        Some(Verdict::waiting(Code::NoPods, text))
+    }
+
+    fn failed() -> Option<Verdict> {
+        Some(Verdict::failed(Code::PodFailed, "it has failed"))
+    }
+
+    #[test]
+    fn heartbeat_is_one_line_however_many_there_are() {
+        let said =
+            |line: &str, verdicts: &[Option<Verdict>]| heartbeat(&statuses(line, verdicts)).map(|line| line.text);
+        assert_eq!(said("job a", &[waiting("x")]).as_deref(), Some("x"), "the line names the only target itself");
+        let three = [Some(Verdict::Ready), waiting("x"), waiting("y")];
+        assert_eq!(said("job a b c", &three).as_deref(), Some("1 of 3 ready; waiting for job/b: x; and 1 more"));
+        assert_eq!(
+            said("job a b", &[Some(Verdict::Ready), None]).as_deref(),
+            Some("1 of 2 ready; waiting for job/b: no answer from the API server yet")
+        );
+        assert_eq!(said("job a b", &[Some(Verdict::Ready), Some(Verdict::Ready)]), None);
+    }
+
+    #[test]
+    fn report_is_about_those_that_brought_the_end_about() {
+        let mut statuses = statuses("job a b c", &[failed(), waiting("x"), Some(Verdict::Ready)]);
+        for status in &mut statuses {
+            status.explanation = Explanation {
+                headline: Some(format!("why {}", status.target)),
+                details: vec!["more".to_owned()],
+                hints: vec!["hint: try".to_owned()],
+                log: vec!["| last \u{1b}[31mwords".to_owned()],
+            };
+        }
+        let said = |outcome: &Outcome| report(outcome, &statuses).into_iter().map(|line| line.text).collect::<Vec<_>>();
+        assert_eq!(said(&Outcome::Failed), ["why job/a", "more", "hint: try", "| last  [31mwords"]);
+        assert_eq!(said(&Outcome::Deadline).len(), 8, "all that are not ready");
+        assert!(said(&Outcome::Ready).is_empty() && said(&Outcome::Denied).is_empty());
+        let closing = closing(&Outcome::Deadline, &statuses, Duration::from_secs(5));
+        let (lines, log) = message(&Outcome::Deadline, &statuses, &closing);
+        assert_eq!(lines[1..3], ["job/a: why job/a", "job/b: why job/b"], "every reason before any detail");
+        assert_eq!((lines.len(), log.len()), (7, 2));
+    }
+}
