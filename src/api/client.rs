@@ -50,6 +50,8 @@ pub const SIZE_LIMIT: usize = 32 << 20;
 /// not cost the wait its memory.
 const ASIDE_LIMIT: usize = 1 << 20;
 const ASIDE: usize = 2;
+/// How many turns of the runtime a connection may need to be free again: its own task and hyper's pool have one each.
+const TURNS: usize = 4;
 /// What is read of an answer that is no success, in bytes.
 const ERROR_LIMIT: usize = 256 << 10;
 
@@ -132,7 +134,9 @@ impl Client {
         let date = date(&response);
         let body = body(response, limit).await?;
         // Lets the connection go back to where the next request finds it: else that one would open another.
-        yield_now().await;
+        for _ in 0..TURNS {
+            yield_now().await;
+        }
         Ok(Answer { body, date })
     }
 

@@ -256,20 +256,16 @@ mod tests {
         targets.into_iter().zip(verdicts).map(status).collect()
     }
 
-    fn waiting(text: &str) -> Option<Verdict> {
-        Some(Verdict::waiting(Code::NoPods, text))
-    }
-
-    fn failed() -> Option<Verdict> {
-        Some(Verdict::failed(Code::PodFailed, "it has failed"))
+    fn waiting(text: &str) -> Verdict {
+        Verdict::waiting(Code::NoPods, text)
     }
 
     #[test]
     fn heartbeat_is_one_line_however_many_there_are() {
         let said =
             |line: &str, verdicts: &[Option<Verdict>]| heartbeat(&statuses(line, verdicts)).map(|line| line.text);
-        assert_eq!(said("job a", &[waiting("x")]).as_deref(), Some("x"), "the line names the only target itself");
-        let three = [Some(Verdict::Ready), waiting("x"), waiting("y")];
+        assert_eq!(said("job a", &[Some(waiting("x"))]).as_deref(), Some("x"), "the line names the only target itself");
+        let three = [Some(Verdict::Ready), Some(waiting("x")), Some(waiting("y"))];
         assert_eq!(said("job a b c", &three).as_deref(), Some("1 of 3 ready; waiting for job/b: x; and 1 more"));
         assert_eq!(
             said("job a b", &[Some(Verdict::Ready), None]).as_deref(),
@@ -280,7 +276,8 @@ mod tests {
 
     #[test]
     fn report_is_about_those_that_brought_the_end_about() {
-        let mut statuses = statuses("job a b c", &[failed(), waiting("x"), Some(Verdict::Ready)]);
+        let failed = Verdict::failed(Code::PodFailed, "it has failed");
+        let mut statuses = statuses("job a b c", &[Some(failed), Some(waiting("x")), Some(Verdict::Ready)]);
         for status in &mut statuses {
             status.explanation = Explanation {
                 headline: Some(format!("why {}", status.target)),

@@ -245,6 +245,16 @@ async fn ordinary_wait_lists_once_and_watches_on_from_the_last_version() {
     assert_eq!(shown(&told.await)[..8], expected);
 }
 
+/// A field of a later API, or of something in between.
+#[tokio::test(start_paused = true)]
+async fn event_with_more_in_it_than_its_object_is_read_all_the_same() {
+    let told = timeline(5, Setting::default(), |asked| {
+        let more = json!({"type": "MODIFIED", "object": pod(8), "zone": {"object": 1}}).to_string();
+        with_watch(asked, Reply::Stream(vec![(1_000, Piece::Line(more)), (2_000, event("MODIFIED", 9))]))
+    });
+    assert_eq!(shown(&told.await)[3..], ["0 live", "1000 applied 8", "2000 applied 9"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn n5_one_look_is_one_list() {
     let told =

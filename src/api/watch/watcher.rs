@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::event::{End, Event, read, version};
+use super::event::{End, Event, read, read_as_written, version};
 use super::following::{Following, SHORT};
 use super::list::{Lister, Seen, Sink};
 use super::refused::{MUTE, Refused};
@@ -414,11 +414,10 @@ impl Watcher {
     }
 
     fn take(&mut self, line: &[u8]) -> Result<(), End> {
-        let mut take = |object| self.lister.take(object).map_err(|error| End::garbage(&error)).and_then(version);
-        let (version, update) = match read(line)? {
-            Event::Applied(object) => (take(object)?, Some(Update::Applied(()))),
-            Event::Deleted(object) => (take(object)?, Some(Update::Deleted(()))),
-            Event::Bookmark(version) => (version, None),
+        let written = read_as_written(line).and_then(|event| self.take_object(event).ok());
+        let (version, update) = match written {
+            Some(taken) => taken,
+            None => self.take_object(read(line)?)?,
         };
         // Only now: an object that cannot be read must come again.
         if let Phase::Follow(following) = &mut self.phase {
@@ -426,6 +425,15 @@ impl Watcher {
         }
         self.queue.extend(update);
         Ok(())
+    }
+
+    fn take_object(&mut self, event: Event) -> Result<(String, Option<Update<()>>), End> {
+        let mut take = |object| self.lister.take(object).map_err(|error| End::garbage(&error)).and_then(version);
+        Ok(match event {
+            Event::Applied(object) => (take(object)?, Some(Update::Applied(()))),
+            Event::Deleted(object) => (take(object)?, Some(Update::Deleted(()))),
+            Event::Bookmark(version) => (version, None),
+        })
     }
 
     /// This watch is one: whatever was wrong with those before it is over.
