@@ -50,8 +50,12 @@ pub const SIZE_LIMIT: usize = 32 << 20;
 /// not cost the wait its memory.
 const ASIDE_LIMIT: usize = 1 << 20;
 const ASIDE: usize = 2;
-/// How many turns of the runtime a connection may need to be free again: its own task and hyper's pool have one each.
-const TURNS: usize = 4;
+/// Of how many lists at a time, and for how long the next one waits for them.
+const TURNS: usize = 2;
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often the runtime may have to poll others before a connection is free again: its own task and hyper's pool are
+/// two of them.
+const POLLS: usize = 4;
 /// What is read of an answer that is no success, in bytes.
 const ERROR_LIMIT: usize = 256 << 10;
 
@@ -80,6 +84,7 @@ pub struct Client {
 struct Access {
     login: Login,
     session: Mutex<Session>,
+    turns: Semaphore,
     aside: Semaphore,
 }
 
@@ -103,7 +108,14 @@ impl Client {
     /// A configuration that a person has to mend.
     pub async fn new(login: Login) -> anyhow::Result<Self> {
         let session = Session::start(&login).await.with_context(|| format!("cannot use {}", login.origin))?;
-        Ok(Self { access: Arc::new(Access { login, session: Mutex::new(session), aside: Semaphore::new(ASIDE) }) })
+        Ok(Self {
+            access: Arc::new(Access {
+                login,
+                session: Mutex::new(session),
+                turns: Semaphore::new(TURNS),
+                aside: Semaphore::new(ASIDE),
+            }),
+        })
     }
 
     /// One whose API server is this service: for scripts under a paused clock.
@@ -120,7 +132,14 @@ impl Client {
         let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
         let config = Config::new(http::Uri::from_static("http://localhost"));
         let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
-        Self { access: Arc::new(Access { login, session: Mutex::new(session), aside: Semaphore::new(ASIDE) }) }
+        Self {
+            access: Arc::new(Access {
+                login,
+                session: Mutex::new(session),
+                turns: Semaphore::new(TURNS),
+                aside: Semaphore::new(ASIDE),
+            }),
+        }
     }
 
     /// One whole response body.
@@ -134,10 +153,17 @@ impl Client {
         let date = date(&response);
         let body = body(response, limit).await?;
         // Lets the connection go back to where the next request finds it: else that one would open another.
-        for _ in 0..TURNS {
+        for _ in 0..POLLS {
             yield_now().await;
         }
         Ok(Answer { body, date })
+    }
+
+    /// The same, but with so many others at a time as share few connections: two hundred targets that begin together would
+    /// open two hundred, and their watches as many again. Behind one that is slow nobody waits for long.
+    pub async fn read_in_turn(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Answer, Failure> {
+        let _turn = timeout(PATIENCE, self.access.turns.acquire()).await;
+        self.read_within(request, limit).await
     }
 
     /// The same for what the wait does not depend on.

@@ -91,7 +91,7 @@ impl Lister {
                 ..ListParams::default()
             };
             let limit = if is_named || self.page == 1 { SIZE_LIMIT } else { PAGE_BYTES };
-            let answer = match self.client.read_within(built(self.path().list(&parameters))?, limit).await {
+            let answer = match self.client.read_in_turn(built(self.path().list(&parameters))?, limit).await {
                 Err(failure) if failure.class == Class::TooLong && limit == PAGE_BYTES => {
                     self.page = (self.page / 4).max(1);
                     continue;
@@ -117,7 +117,7 @@ impl Lister {
     /// An absent object has no version to watch from; without one a watch begins with what exists by then.
     pub async fn get(&mut self, name: &str) -> Result<Seen, Failure> {
         self.void();
-        match self.client.read(built(self.path().get(name, &GetParams::default()))?).await {
+        match self.client.read_in_turn(built(self.path().get(name, &GetParams::default()))?, SIZE_LIMIT).await {
             Ok(answer) => {
                 let json =
                     std::str::from_utf8(&answer.body).map_err(|_| Failure::transient("an answer that is no UTF-8"));
