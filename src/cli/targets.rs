@@ -283,7 +283,9 @@ fn near_mode(word: &str) -> Option<&'static str> {
         "help" => return Some("--help"),
         _ => {}
     }
-    let near: Vec<_> = kinds::modes().map(|mode| (strsim::jaro(word, mode.word), mode.word)).collect();
+    let aliases = kinds::KINDS.iter().flat_map(|row| row.aliases.iter().map(|alias| (*alias, row.modes[0].word)));
+    let known = kinds::modes().map(|mode| (mode.word, mode.word)).chain(aliases);
+    let near: Vec<_> = known.map(|(known, word_of)| (strsim::jaro(word, known), word_of)).collect();
     near.into_iter()
         .rev()
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -59,6 +59,13 @@ pub struct Inspector {
 impl Inspector {
     /// Finds out why a target is not ready; two or three requests, one or two more for a closing report.
     pub async fn behind(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
+        if kinds::of(&target.kind).causes.is_none() {
+            match self.events_of(target).await {
+                Ok(events) => evidence.events = events,
+                Err(gap) => evidence.gaps.push(gap),
+            }
+            return;
+        }
         let jobs = match self.pods(target).await {
             Ok((pods, jobs)) => {
                 evidence.pods = pods;
@@ -136,7 +143,7 @@ impl Inspector {
                 }
                 Ok((self.counted(pods), Vec::new()))
             }
-            None => Ok((Vec::new(), target.selection.name.iter().cloned().collect())),
+            None => Ok((Vec::new(), Vec::new())),
         }
     }
 
@@ -193,6 +200,22 @@ impl Inspector {
 
     async fn events(&self, namespace: &str, fields: &str) -> Result<Vec<Event>, Option<String>> {
         self.list(&EVENTS, Some(namespace), None, Some(fields.to_owned())).await.map_err(Some)
+    }
+
+    /// About the objects themselves. Not warnings alone: what a claim waits for, its controllers say in a normal one.
+    async fn events_of(&self, target: &Target) -> Result<Vec<Event>, String> {
+        let (namespace, title) = (target.namespace(), kinds::of(&target.kind).title);
+        let by_kind = format!("involvedObject.kind={title}");
+        if let Some(name) = &target.selection.name {
+            let fields = format!("{by_kind},involvedObject.name={name}");
+            return self.list(&EVENTS, namespace, None, Some(fields)).await;
+        }
+        let objects: Vec<OnlyMetadata> =
+            self.list(&target.kind.resource, namespace, labels(target), fields(target)).await?;
+        let names: BTreeSet<String> = objects.into_iter().map(|object| object.metadata.name).collect();
+        let mut events: Vec<Event> = self.list(&EVENTS, namespace, None, Some(by_kind)).await?;
+        events.retain(|event| names.contains(&event.involved_object.name));
+        Ok(events)
     }
 
     /// The log of the present or last run of the container in question; what is running now may not have said

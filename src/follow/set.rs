@@ -8,7 +8,7 @@ use super::store::Store;
 use super::{Absent, Ended, Observer, Step, steps};
 use crate::api::watch::Update;
 use crate::kinds::members::{Fact, State};
-use crate::kinds::set;
+use crate::kinds::{self, set};
 use crate::target::verdict::{Code, Verdict};
 use crate::text::count;
 
@@ -52,7 +52,8 @@ impl Observer for Objects {
             }
             verdict => verdict,
         };
-        let settled = format!("{} ready", count(members.counted(), noun));
+        let done = kinds::of(&course.target.kind).done(course.target.demand);
+        let settled = format!("{} {done}", count(members.counted(), noun));
         let verdict = course.vouched(verdict, sight, &settled);
         steps.extend(course.tell(verdict, sight));
         let absent = (course.target.is_named() && !self.seen).then_some(Absent::Never);

@@ -40,7 +40,9 @@ pub fn headline(target: &Target, missing: &Instead) -> Option<String> {
         // Not that very Job: one of this name may be yet to come, so it proves nothing. But the name is right.
         return Some(format!("there was one of this name before: {}", one_line(message).to_lowercase()));
     }
-    missing.names.as_ref().map(|names| instead(target, names))
+    // One of this very name has come meanwhile.
+    let is_there = |names: &&Names| target.selection.name.as_ref().is_some_and(|name| names.some.contains(name));
+    missing.names.as_ref().filter(|names| !is_there(names)).map(|names| instead(target, names))
 }
 
 fn instead(target: &Target, names: &Names) -> String {
@@ -146,6 +148,7 @@ mod tests {
             assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
         }
         assert_eq!(headline(&job("dv"), &names(&["db"])).unwrap(), "did you mean `job/db`?");
+        assert_eq!(headline(&job("db"), &names(&["db", "db2"])), None, "it has come meanwhile");
         assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no job at all in namespace shop");
         assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only job in namespace shop is seed");
     }

@@ -80,6 +80,7 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     let findings = pod::findings(&evidence.pods, &evidence.events);
     let folded = fold(&evidence.events);
     let headline = match findings.as_slice() {
+        [] if kinds::of(&target.kind).causes.is_none() => folded.first().map(|event| own_event(target, event)),
         [] => no_pods(target, evidence, &folded),
         [worst] => Some(worst.text.clone()),
         [worst, others @ ..] => Some(format!("{} (and {})", worst.text, count(others.len(), "more pod"))),
@@ -114,10 +115,17 @@ fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<St
     Some(format!("its pods cannot be created: {}", refused.message))
 }
 
+/// What the newest event says of an object that nothing else explains.
+fn own_event(target: &Target, event: &Folded) -> String {
+    format!("{} {}: {} ({})", target.kind.name, event.name, event.message, event.reason)
+}
+
 /// Events of one reason about one kind of object.
 struct Folded<'a> {
     kind: &'a str,
     reason: &'a str,
+    /// of the object that the newest is about
+    name: &'a str,
     times: i32,
     /// of the newest
     message: String,
@@ -136,7 +144,13 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
             let times = events.iter().map(|event| event.times()).sum();
             Some((
                 newest.when(),
-                Folded { kind, reason, times, message: cause::event(&newest.reason, &newest.message) },
+                Folded {
+                    kind,
+                    reason,
+                    name: &newest.involved_object.name,
+                    times,
+                    message: cause::event(&newest.reason, &newest.message),
+                },
             ))
         })
         .collect();
@@ -237,5 +251,29 @@ mod tests {
         let other = Explanation { headline: Some("b".to_owned()), ..before.clone() };
         assert_eq!(other.news(&before).collect::<Vec<_>>(), ["b"]);
         assert_eq!(other.news(&Explanation::default()).collect::<Vec<_>>(), ["b", "h"]);
+    }
+
+    #[test]
+    fn newest_event_explains_what_has_no_pods() {
+        use crate::kinds::pvc;
+        use crate::target::{Demand, Scope, Selection};
+
+        let event = |reason: &str, at: &str, message: &str| -> Event {
+            let about = serde_json::json!({"kind": "PersistentVolumeClaim", "name": "data"});
+            let event = serde_json::json!({"involvedObject": about, "reason": reason, "message": message,
+                "lastTimestamp": at, "count": 4});
+            serde_json::from_value(event).expect("an event")
+        };
+        let events = vec![
+            event("ProvisioningFailed", "2026-01-01T00:00:00Z", "storageclass \"none\" not found"),
+            event("WaitForFirstConsumer", "2026-01-01T00:01:00Z", "waiting for first consumer to be created"),
+        ];
+        let (kind, scope) = (pvc::ROW.kind.clone(), Scope::Namespace("shop".to_owned()));
+        let target = Target { kind, demand: Demand::Every, scope, selection: Selection::default() };
+        let said = explain(&target, &Evidence { events, ..Evidence::default() });
+        let headline = "pvc data: waiting for first consumer to be created (WaitForFirstConsumer)";
+        assert_eq!(said.headline.as_deref(), Some(headline), "without numbers, which would make it news each time");
+        assert_eq!(said.details, ["event ProvisioningFailed, 4 times: storageclass \"none\" not found"]);
+        assert_eq!(explain(&target, &Evidence::default()), Explanation::default());
     }
 }
