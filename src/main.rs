@@ -5,6 +5,8 @@
 mod api;
 mod cli;
 mod diagnose;
+#[cfg(test)]
+mod fixtures;
 mod follow;
 mod identity;
 mod kinds;

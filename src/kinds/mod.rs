@@ -13,9 +13,6 @@ pub mod pvc;
 pub mod service;
 pub mod set;
 
-#[cfg(test)]
-mod fixtures;
-
 use self::members::Fact;
 use self::object::Metadata;
 use crate::target::selector::Selector;

@@ -1,5 +1,5 @@
-//! No verdict fixture is fiction: a real API server takes every object in tests/fixtures/verdicts back, as a new object
-//! and, where it has one, with the status that it was captured with. (What their verdicts are, a unit test knows.)
+//! No fixture is fiction: a real API server takes every object in tests/fixtures back, as a new object and, where it has
+//! one, with the status that it was captured with. (What is said of them, a unit test knows.)
 
 use testbed::{
     Namespace,
@@ -8,7 +8,7 @@ use testbed::{
 
 pub fn objects_of_all_fixtures_are_taken_back(namespace: &Namespace) {
     let mut refused = Vec::new();
-    for file in files().expect("the folder of fixtures is readable") {
+    for file in files("").expect("the folders of fixtures are readable") {
         let objects = objects(&file).unwrap_or_else(|error| panic!("{}: {error:#}", name(&file)));
         for object in &objects {
             let refusal = post_back(namespace, object).err();

@@ -12,8 +12,6 @@ use crate::target::Target;
 use crate::text::{count, cut, without_escapes};
 
 mod cause;
-#[cfg(test)]
-mod fixtures;
 mod missing;
 mod pod;
 

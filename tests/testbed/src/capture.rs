@@ -1,7 +1,8 @@
-//! The verdict fixtures in `tests/fixtures/verdicts`: one file a case, the folder is the table of them.
+//! The fixtures in `tests/fixtures`: one file a case, the folders are the tables of them. The `verdicts` are played on a
+//! control plane, by steps that write what a kubelet would; the `explanations` on a real node.
 //! A file's first document is written by hand: what the case is about, the steps that bring it about on a cluster, the
-//! kinds to keep, and what each wait is expected to say. The second is what the API server then returned. A capture
-//! plays the steps and replaces the second document; the first one it never touches.
+//! kinds and the log to keep, and what each wait is expected to say. The second is what the API server then returned. A
+//! capture plays the steps and replaces the second document; the first one it never touches.
 
 use std::{
     fs,
@@ -16,11 +17,16 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Resource};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Cluster, Namespace, machine, objects::is_live};
+use crate::{
+    Cluster, Namespace, machine,
+    objects::{self, is_live},
+};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/verdicts");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 /// How the second document begins.
 const CAPTURED: &str = "---\n# What the API server returned: `testbed capture` writes this part.\n";
+/// The kind of an item that is no object.
+const LOG: &str = "Log";
 /// How many cases are played at once; they mostly wait for controllers.
 const SIDE_BY_SIDE: usize = 6;
 
@@ -32,12 +38,22 @@ struct Case {
     about: String,
     steps: Vec<Step>,
     keep: Vec<String>,
+    #[serde(default)]
+    log: Option<LogOf>,
     #[expect(dead_code, reason = "for the test that evaluates the file")]
     expect: Vec<Value>,
 }
 
+/// Whose logs are kept: those of this container in all pods that `of` speaks of, ended or not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogOf {
+    of: String,
+    container: String,
+}
+
 /// One thing that a user, a kubelet or a controller of somebody else does. `to` and `of` are one object, `job/migrate`,
-/// or with a selector, `pod job-name=migrate`, all of that kind that have not ended.
+/// or all of a kind, `event`, or with a selector, `pod job-name=migrate`, all of that kind that have not ended.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum Step {
@@ -59,13 +75,12 @@ enum Step {
     },
 }
 
-/// Plays the cases whose path contains `filter` and writes what they came to.
+/// Plays those of the cases that are for a cluster like this one, and writes what they came to.
 ///
 /// # Errors
 /// A file cannot be read or written; what fails on the cluster is a panic, as in a test.
-pub fn capture(cluster: &Cluster, filter: &str) -> Result<()> {
-    let files: Vec<PathBuf> = files()?.into_iter().filter(|file| name(file).contains(filter)).collect();
-    ensure!(!files.is_empty(), "no case has {filter:?} in its path");
+pub fn capture(cluster: &Cluster, files: &[PathBuf]) -> Result<()> {
+    let files: Vec<&PathBuf> = files.iter().filter(|file| needs_node(file) == cluster.has_node()).collect();
     let todo = Mutex::new(files.iter());
     let next = || todo.lock().ok()?.next();
     thread::scope(|scope| {
@@ -80,29 +95,38 @@ pub fn capture(cluster: &Cluster, filter: &str) -> Result<()> {
     })
 }
 
-/// All cases, in the order of their paths.
+/// The cases whose names contain `filter`, in their order.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn files() -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for kind in fs::read_dir(FOLDER).with_context(|| format!("read {FOLDER}"))? {
-        let kind = kind?.path();
-        for file in fs::read_dir(&kind).with_context(|| format!("read {}", kind.display()))? {
-            files.push(file?.path());
-        }
+/// A folder cannot be read, or there is no such case.
+pub fn files(filter: &str) -> Result<Vec<PathBuf>> {
+    let mut files = entries(&Path::new(FOLDER).join("explanations"))?;
+    for kind in entries(&Path::new(FOLDER).join("verdicts"))? {
+        files.extend(entries(&kind)?);
     }
+    files.retain(|file| name(file).contains(filter));
+    ensure!(!files.is_empty(), "no case has {filter:?} in its name");
     files.sort();
     Ok(files)
 }
 
-/// `job/suspended`
-pub fn name(file: &Path) -> String {
-    let kind = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    format!("{kind}/{}", file.file_stem().unwrap_or_default().to_string_lossy())
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// The objects of a case, as they were captured.
+/// Whether the case is about what only a node does.
+pub fn needs_node(file: &Path) -> bool {
+    file.parent().is_some_and(|folder| folder.ends_with("explanations"))
+}
+
+/// `job/suspended`, `explanations/crash-loop`
+pub fn name(file: &Path) -> String {
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    format!("{folder}/{}", file.file_stem().unwrap_or_default().to_string_lossy())
+}
+
+/// The objects of a case, as they were captured. Its logs are none.
 ///
 /// # Errors
 /// The file cannot be read or has no second document.
@@ -110,7 +134,7 @@ pub fn objects(file: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(file)?;
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text)?;
     let [_, Value::Array(objects)] = documents.as_slice() else { bail!("nothing captured yet") };
-    Ok(objects.clone())
+    Ok(objects.iter().filter(|object| object["kind"] != LOG).cloned().collect())
 }
 
 fn capture_one(cluster: &Cluster, file: &Path) -> Result<()> {
@@ -126,10 +150,23 @@ fn capture_one(cluster: &Cluster, file: &Path) -> Result<()> {
     // One by one: the items of a list do not say what they are.
     let kept = case.keep.iter().flat_map(|kind| names(kind, &namespace.list(kind, "")));
     objects.extend(kept.map(|path| namespace.get(&path)));
-    let objects: Vec<Value> = objects.into_iter().map(trimmed).collect();
+    let mut objects: Vec<Value> = objects.into_iter().map(trimmed).collect();
+    objects.extend(case.log.iter().flat_map(|log| logs(&namespace, log)));
     fs::write(file, format!("{by_hand}{CAPTURED}{}", serde_saphyr::to_string(&objects)?))?;
     machine::progress(&format!("captured {}", name(file)));
     Ok(())
+}
+
+fn logs(namespace: &Namespace, log: &LogOf) -> Vec<Value> {
+    let container = log.container.as_str();
+    let pods = all(namespace, &log.of);
+    let of_pod = |pod: &Value| {
+        // One that has just been started again has said nothing yet.
+        let said = || Some(namespace.pod_logs(objects::name(pod), container)).filter(|text| !text.is_empty());
+        let text = namespace.eventually("a log", said);
+        json!({"kind": LOG, "metadata": {"name": objects::name(pod)}, "container": container, "text": text})
+    };
+    pods.iter().map(of_pod).collect()
 }
 
 /// Answers the object that the step keeps, if it does.
@@ -159,10 +196,17 @@ fn names(kind: &str, objects: &[Value]) -> Vec<String> {
     objects.iter().filter_map(|object| Some(format!("{kind}/{}", object["metadata"]["name"].as_str()?))).collect()
 }
 
+/// One is answered even if it has ended.
 fn find(namespace: &Namespace, of: &str) -> Vec<Value> {
+    let is_one = of.contains('/') && !of.contains(' ');
+    all(namespace, of).into_iter().filter(|object| is_one || is_live(object)).collect()
+}
+
+fn all(namespace: &Namespace, of: &str) -> Vec<Value> {
     match of.split_once(' ') {
-        Some((kind, selector)) => namespace.list(kind, selector).into_iter().filter(is_live).collect(),
-        None => namespace.find(of).into_iter().collect(),
+        Some((kind, selector)) => namespace.list(kind, selector),
+        None if of.contains('/') => namespace.find(of).into_iter().collect(),
+        None => namespace.list(of, ""),
     }
 }
 
@@ -194,9 +238,10 @@ fn trimmed(mut object: Value) -> Value {
 /// The server's refusal, or an object that lacks its kind.
 pub fn post_back(namespace: &Namespace, captured: &Value) -> Result<()> {
     let dry_run = "dryRun=All&fieldValidation=Strict";
-    post(namespace, dry_run, &creatable(captured)).context("create it")?;
+    post(namespace, dry_run, &creatable(namespace, captured)).context("create it")?;
     let Some(status) = captured.get("status") else { return Ok(()) };
-    let made = post(namespace, "fieldManager=testbed", &left_alone(captured)).context("create one like it")?;
+    let made =
+        post(namespace, "fieldManager=testbed", &left_alone(namespace, captured)).context("create one like it")?;
     let name = made["metadata"]["name"].as_str().unwrap_or_default();
     let update = Request::patch(format!("{}/{name}/status?{dry_run}", url(namespace, captured)?))
         .header(CONTENT_TYPE, "application/merge-patch+json");
@@ -224,7 +269,7 @@ fn send(namespace: &Namespace, request: http::request::Builder, body: &Value) ->
 }
 
 /// Without what only the server may say: its version, and what ties a Job to its pods.
-fn creatable(captured: &Value) -> Value {
+fn creatable(namespace: &Namespace, captured: &Value) -> Value {
     let mut object = captured.clone();
     remove(&mut object["metadata"], &["resourceVersion", "namespace"]);
     if object["kind"] == "Job" {
@@ -232,6 +277,9 @@ fn creatable(captured: &Value) -> Value {
         let made = ["controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name"];
         remove(&mut object["spec"]["template"]["metadata"]["labels"], &made);
         remove(&mut object["metadata"]["labels"], &made);
+    }
+    if object["kind"] == "Event" {
+        object["involvedObject"]["namespace"] = namespace.name().into();
     }
     if object["kind"] == "Service" {
         // Two Services cannot have one address, and the other may still be there.
@@ -241,8 +289,8 @@ fn creatable(captured: &Value) -> Value {
 }
 
 /// One that no controller touches while its status is tried: no owner, no name that is taken, no Job controller.
-fn left_alone(captured: &Value) -> Value {
-    let mut object = creatable(captured);
+fn left_alone(namespace: &Namespace, captured: &Value) -> Value {
+    let mut object = creatable(namespace, captured);
     remove(&mut object["metadata"], &["name", "ownerReferences", "finalizers", "deletionTimestamp"]);
     object["metadata"]["generateName"] = "again-".into();
     if object["kind"] == "Job" {

@@ -134,6 +134,11 @@ impl Cluster {
         !self.processes.is_empty()
     }
 
+    /// Whether it is our own and has a node.
+    pub fn has_node(&self) -> bool {
+        self.processes.iter().any(|process| process.name() == "kubelet")
+    }
+
     /// A program of our own cluster: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, and on a
     /// node `containerd` and `kubelet`.
     ///

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use testbed::{Cluster, enter, machine, programs::Programs, setup};
+use testbed::{Cluster, capture, enter, machine, programs::Programs, setup};
 
 /// A real Kubernetes in namespaces of its own, gone with the command that it was started for.
 #[derive(Parser)]
@@ -35,9 +35,9 @@ enum Cli {
         /// Where to write the image, a docker-archive; what the build keeps for the next one goes beside it.
         output: PathBuf,
     },
-    /// Plays the verdict fixtures in tests/fixtures/verdicts and writes what the API server returned into them.
+    /// Plays the fixtures in tests/fixtures and writes what the API server returned into them (explanations as root).
     Capture {
-        /// Only those with this text in their path, as in `job/`.
+        /// Only those with this text in their names, as in `job/`.
         #[arg(default_value = "")]
         filter: String,
     },
@@ -82,9 +82,19 @@ fn demo() -> Result<u8> {
     demo::run(&setup::start_cluster(setup::may_have_node())?).map(|()| 0)
 }
 
+/// On a cluster of each sort that is needed, one after the other; inside, the one there is has its own cases.
 fn capture(filter: &str) -> Result<u8> {
-    if enter::inside().is_none() {
-        return setup::enter(false, false);
+    let files = capture::files(filter)?;
+    if enter::inside().is_some() {
+        return capture::capture(&setup::start_cluster(true)?, &files).map(|()| 0);
     }
-    testbed::capture::capture(&setup::start_cluster(false)?, filter).map(|()| 0)
+    for node in [false, true] {
+        if files.iter().any(|file| capture::needs_node(file) == node) {
+            let code = setup::enter(node, false)?;
+            if code != 0 {
+                return Ok(code);
+            }
+        }
+    }
+    Ok(0)
 }
