@@ -38,15 +38,9 @@ fn main() -> ExitCode {
             half_open_watch_is_noticed,
             api_server_comes_up_20_s_late;
         rbac:
-            job,
-            job_wr,
-            job_we,
-            pod,
-            pod_wr,
-            pod_we,
-            service,
-            service_wr,
-            explanations_stay_within_their_rules,
+            every_verb_that_a_mode_lacks_is_missed_as_documented,
+            every_mode_stays_within_its_printed_role,
+            every_mode_uses_all_of_its_printed_role,
             cluster_role_is_enough_for_all_namespaces,
             polling_ends_by_watching_when_the_right_comes;
         answers:
@@ -120,7 +114,6 @@ fn main() -> ExitCode {
     ];
     let anywhere = tests![
         rbac:
-            modes_of_the_help_are_those_tested_here,
             role_limited_to_a_name_does_not_show_another,
             role_taken_away_while_polling_ends_with_77,
             denied_wait_prints_a_role_that_allows_it;

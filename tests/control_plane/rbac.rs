@@ -1,54 +1,117 @@
-//! Rights, on a real API server: the printed Role is enough, and each verb that is taken away from it degrades the
-//! wait or denies it as documented. The cases are made from what `rbac` prints, mode by mode; no list is kept here.
+//! Rights, on a real API server: the printed Role is enough, all of it is used, and each verb that is taken away from it
+//! degrades the wait or denies it as documented. Modes come from the help and rules from what `rbac` prints; all that
+//! is kept here is how a kind's objects are made.
 
-use std::process::Command;
+use std::{process::Command, thread};
 
 use serde_json::{Value, json};
 use testbed::{
-    Namespace, Wait,
-    objects::{self, ON_NO_NODE, await_gone, create_job_with, create_pod_with, create_service, end_job},
-    scene::{ends, program, still_waits, wait, wait_with},
+    AuditedRequest, Namespace, Wait,
+    harness::in_namespace,
+    objects::{self, ON_NO_NODE, await_gone, create_job_with, create_pod_with, create_service, deployment, end_job},
+    scene::{ends, identity, program, still_waits, wait, wait_with},
 };
 
-const MODES: [&str; 8] = ["job", "job-wr", "job-we", "pod", "pod-wr", "pod-we", "service", "service-wr"];
-
-pub fn job(namespace: &Namespace) {
-    every_right_of(namespace, "job");
+/// How the objects of a kind come to be, all of them called `db` and labelled `app: db`. Who adds a kind adds one.
+struct Maker {
+    kind: &'static str,
+    /// What happens until one is there that is not ready: every rule of the Role in its turn.
+    states: &'static [State],
+    make_ready: fn(&Namespace),
+    /// what there is then
+    objects: &'static [&'static str],
+    /// What a wait for them cannot do without. The other rules are for cases that it does not always have.
+    needs: &'static [&'static str],
 }
 
-pub fn job_wr(namespace: &Namespace) {
-    every_right_of(namespace, "job-wr");
+/// A step, and what is watched after it.
+type State = (fn(&Namespace), &'static str);
+
+const MAKERS: &[Maker] = &[
+    Maker {
+        kind: "job",
+        // One that is missing may be gone: the pods that have waited for it before are looked at.
+        states: &[(|_| {}, "pods"), (|namespace| create_job_with(namespace, "db", "app: db", "", ON_NO_NODE), "jobs")],
+        make_ready: |namespace| end_job(namespace, "db", "Succeeded"),
+        objects: &["job/db"],
+        needs: &["jobs"],
+    },
+    Maker {
+        kind: "pod",
+        states: &[(create_pod, "pods")],
+        make_ready: make_pod_ready,
+        objects: &["pod/db"],
+        needs: &["pods"],
+    },
+    Maker {
+        kind: "service",
+        states: &[
+            (|namespace| create_service(namespace, "db", "app: db", "ports: [{port: 80}]"), "endpointslices"),
+            (select_pods, "pods"),
+        ],
+        make_ready: make_pod_ready,
+        objects: &["service/db", "pod/db"],
+        needs: &["services", "pods"],
+    },
+    Maker {
+        kind: "pvc",
+        states: &[(create_claim, "persistentvolumeclaims")],
+        make_ready: |namespace| {
+            let bound = json!({"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}});
+            namespace.write_status("persistentvolumeclaim/db", &bound);
+        },
+        objects: &["persistentvolumeclaim/db"],
+        needs: &["persistentvolumeclaims"],
+    },
+];
+
+/// Gone at once, and on no node: that is what is explained.
+fn create_pod(namespace: &Namespace) {
+    create_pod_with(namespace, "db", "app: db", "terminationGracePeriodSeconds: 0");
 }
 
-pub fn job_we(namespace: &Namespace) {
-    every_right_of(namespace, "job-we");
+fn make_pod_ready(namespace: &Namespace) {
+    objects::make_ready(namespace, "db");
 }
 
-pub fn pod(namespace: &Namespace) {
-    every_right_of(namespace, "pod");
+fn select_pods(namespace: &Namespace) {
+    create_pod(namespace);
+    namespace.patch("service/db", &json!({"spec": {"selector": {"app": "db"}}}));
 }
 
-pub fn pod_wr(namespace: &Namespace) {
-    every_right_of(namespace, "pod-wr");
+/// Of a class that nobody provides.
+fn create_claim(namespace: &Namespace) {
+    namespace.apply(
+        "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: db, labels: {app: db}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: nobody, resources: {requests: {storage: 1Gi}}}
+",
+    );
 }
 
-pub fn pod_we(namespace: &Namespace) {
-    every_right_of(namespace, "pod-we");
-}
+impl Maker {
+    fn of(mode: &str) -> &'static Self {
+        let kind = mode.split('-').next().unwrap_or_default();
+        let maker = MAKERS.iter().find(|maker| maker.kind == kind);
+        maker.unwrap_or_else(|| panic!("no test makes a {kind}: add it to MAKERS in tests/control_plane/rbac.rs"))
+    }
 
-pub fn service(namespace: &Namespace) {
-    every_right_of(namespace, "service");
-}
+    fn create(&self, namespace: &Namespace) {
+        self.states.iter().for_each(|(create, _)| create(namespace));
+    }
 
-pub fn service_wr(namespace: &Namespace) {
-    every_right_of(namespace, "service-wr");
-}
+    fn remove(&self, namespace: &Namespace) {
+        for path in self.objects {
+            namespace.delete(path);
+            await_gone(namespace, path);
+        }
+    }
 
-pub fn modes_of_the_help_are_those_tested_here(_: &Namespace) {
-    let help = print(&["--help"]);
-    let block = help.split("Modes:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("help lists the modes");
-    let modes: Vec<&str> = block.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(modes, MODES);
+    fn needs(&self, rule: &Value) -> bool {
+        self.needs.iter().any(|resource| rule["resources"][0] == *resource)
+    }
 }
 
 /// What the binary prints, without any cluster.
@@ -56,6 +119,31 @@ fn print(arguments: &[&str]) -> String {
     let output = Command::new(program()).args(arguments).output().expect("the binary starts");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// The modes that the help names.
+fn modes() -> Vec<String> {
+    let help = print(&["--help"]);
+    let block = help.split("Modes:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("help lists the modes");
+    let modes: Vec<String> =
+        block.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    assert!(!modes.is_empty(), "{help}");
+    modes
+}
+
+/// Holds this of every mode, each in a namespace of its own.
+fn in_every_mode(namespace: &Namespace, holds: fn(&Namespace, &str)) {
+    let cluster = namespace.cluster();
+    let modes = modes();
+    let failures: Vec<String> = thread::scope(|scope| {
+        let of_mode = |mode| scope.spawn(move || in_namespace(cluster, mode, |namespace| holds(namespace, mode)));
+        let all: Vec<_> = modes.iter().map(|mode| (mode, of_mode(mode))).collect();
+        let failure = |(mode, thread): (&String, thread::ScopedJoinHandle<Result<(), String>>)| {
+            thread.join().expect("a panic is a failure").err().map(|failure| format!("{mode}: {failure}"))
+        };
+        all.into_iter().filter_map(failure).collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// The rules of the Role that is printed for these arguments.
@@ -71,122 +159,163 @@ fn start(namespace: &Namespace, account: &str, rules: &[Value], arguments: &[&st
     wait_with(&kubeconfig, &line, &[("WAIT_TIME", "0.1")])
 }
 
+/// A service account with a printed Role, and what it waits for.
+struct Granted<'a> {
+    namespace: &'a Namespace<'a>,
+    account: &'static str,
+    target: [String; 2],
+    rules: Vec<Value>,
+}
+
+impl<'a> Granted<'a> {
+    /// One that waits by name and one that waits by label.
+    fn both(namespace: &'a Namespace, mode: &str, options: &[&str]) -> [Self; 2] {
+        [("by-name", "db"), ("by-label", "-lapp=db")].map(|(account, selection)| {
+            let arguments = [&[mode, selection, "--service-account", account], options].concat();
+            namespace.apply(&print(&[&["rbac"], &arguments[..]].concat()));
+            let target = [mode, selection].map(str::to_owned);
+            Self { namespace, account, target, rules: printed_rules(&arguments) }
+        })
+    }
+
+    /// As the container of this pod, if it is in one.
+    fn start(&self, options: &str, pod: Option<&str>) -> Wait {
+        let kubeconfig = self.namespace.kubeconfig_for(self.account, None);
+        let line = format!("{} --settle=0s {options}", self.target.join(" "));
+        let variables = pod.map(|pod| identity(self.namespace, pod));
+        wait_with(&kubeconfig, line.trim_end(), variables.as_ref().map_or(&[], <[_; 3]>::as_slice))
+    }
+
+    fn requests(&self) -> Vec<AuditedRequest> {
+        let requests = self.namespace.requests_by(self.account);
+        assert!(!requests.is_empty(), "the audit log knows {}", self.account);
+        requests
+    }
+
+    fn holds(&self, resource: &str) -> bool {
+        self.rules.iter().any(|rule| rule["resources"][0] == resource)
+    }
+
+    fn watches(&self, resource: &str) -> bool {
+        let requests = self.namespace.requests_by(self.account);
+        requests.iter().any(|it| it.verb == "watch" && it.resource == resource && it.code == 200)
+    }
+
+    /// Nothing was asked for that the Role does not hold, and nothing of it was refused.
+    fn assert_covers(&self) {
+        for request in self.requests() {
+            let is_covered = self.rules.iter().any(|rule| covers(rule, &request));
+            let is_here = request.namespace == self.namespace.name();
+            assert!(is_covered && is_here && request.code != 403, "{:?}: {request:#?}", self.target);
+        }
+    }
+
+    /// Every verb of every rule was used.
+    fn assert_is_used(&self) {
+        let requests = self.requests();
+        for (rule, verb) in self.rules.iter().flat_map(|rule| verbs(rule).map(move |verb| (rule, verb))) {
+            let is_use = |it: &AuditedRequest| it.verb == verb && it.code == 200 && covers(rule, it);
+            assert!(requests.iter().any(is_use), "{:?} did not {verb} by {rule}: {requests:#?}", self.target);
+        }
+    }
+}
+
+fn verbs(rule: &Value) -> impl Iterator<Item = &str> {
+    rule["verbs"].as_array().expect("a rule has verbs").iter().filter_map(Value::as_str)
+}
+
+fn covers(rule: &Value, request: &AuditedRequest) -> bool {
+    let group = request.uri.strip_prefix("/apis/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let resource = [request.resource.as_str(), request.subresource.as_str()].join("/");
+    let has = |field: &str, value: &str| {
+        rule[field].as_array().is_some_and(|values| values.iter().any(|known| known == value))
+    };
+    has("apiGroups", group)
+        && has("resources", resource.trim_end_matches('/'))
+        && has("verbs", &request.verb)
+        && (rule["resourceNames"].is_null() || has("resourceNames", &request.name))
+}
+
+/// While its objects are missing, are not ready and become ready, with all that is said of it.
+pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
+    in_every_mode(namespace, |namespace, mode| {
+        let maker = Maker::of(mode);
+        let granted = Granted::both(namespace, mode, &["--explain"]);
+        let to_the_end = granted.each_ref().map(|it| it.start("", None));
+        // Before a deadline everything is looked at that explains it.
+        let look = || {
+            let looks = granted.each_ref().map(|it| it.start("--timeout=4s", None));
+            looks.into_iter().for_each(|wait| drop(ends(wait, 124, "")));
+        };
+        look();
+        maker.create(namespace);
+        look();
+        (maker.make_ready)(namespace);
+        to_the_end.into_iter().for_each(|wait| drop(ends(wait, 0, "")));
+        granted.iter().for_each(Granted::assert_covers);
+    });
+}
+
+/// By a wait that meets each case that it has a rule for.
+pub fn every_mode_uses_all_of_its_printed_role(namespace: &Namespace) {
+    in_every_mode(namespace, |namespace, mode| {
+        let maker = Maker::of(mode);
+        // Its Role has the rule for proofs of a Job that is gone, which it does not look for: `rbac` asks for `is_final`,
+        // the search for `leaves_mark`.
+        if mode == "job-we" {
+            return;
+        }
+        let [pod, _] = deployment(namespace);
+        let granted = Granted::both(namespace, mode, &[]);
+        let waits = granted.each_ref().map(|it| it.start("", Some(&pod)));
+        for (create, resource) in maker.states {
+            create(namespace);
+            for it in granted.iter().filter(|it| it.holds(resource)) {
+                let what = format!("{:?} watches {resource}", it.target);
+                namespace.eventually(&what, || it.watches(resource).then_some(()));
+            }
+        }
+        (maker.make_ready)(namespace);
+        waits.into_iter().for_each(|wait| drop(ends(wait, 0, "")));
+        granted.iter().for_each(Granted::assert_is_used);
+    });
+}
+
+pub fn every_verb_that_a_mode_lacks_is_missed_as_documented(namespace: &Namespace) {
+    in_every_mode(namespace, |namespace, mode| {
+        let maker = Maker::of(mode);
+        for (place, arguments) in [("name", [mode, "db"]), ("selector", [mode, "-lapp=db"])] {
+            for (index, (rule, verb, less)) in reduced(&printed_rules(&arguments)).into_iter().enumerate() {
+                maker.create(namespace);
+                let wait = start(namespace, &format!("{place}-{index}"), &less, &arguments);
+                if maker.needs(&rule) && verb == "list" {
+                    ends(wait, 77, "");
+                } else {
+                    let resource = rule["resources"][0].as_str().expect("a rule has a resource");
+                    let degraded = format!("not permitted to watch {resource}");
+                    wait.line(if maker.needs(&rule) { &degraded } else { "waiting: " });
+                    (maker.make_ready)(namespace);
+                    ends(wait, 0, "");
+                }
+                maker.remove(namespace);
+            }
+        }
+    });
+}
+
 /// One verb less, for every verb of every rule.
 fn reduced(rules: &[Value]) -> Vec<(Value, String, Vec<Value>)> {
     let mut all = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
-        for verb in rule["verbs"].as_array().expect("a rule has verbs") {
+        for verb in verbs(rule) {
             let mut less = rules.to_vec();
             less[index]["verbs"].as_array_mut().expect("the same").retain(|other| other != verb);
             // A rule without verbs is invalid: it goes as a whole.
-            less.retain(|rule| rule["verbs"].as_array().is_some_and(|verbs| !verbs.is_empty()));
-            all.push((rule.clone(), verb.as_str().expect("a verb is text").to_owned(), less));
+            less.retain(|rule| verbs(rule).next().is_some());
+            all.push((rule.clone(), verb.to_owned(), less));
         }
     }
     all
-}
-
-/// Whether the wait itself reads this: not what only a gone Job or a Service without selector needs.
-fn is_needed(mode: &str, rule: &Value) -> bool {
-    let resource = rule["resources"][0].as_str().expect("a rule has a resource");
-    match mode.split('-').next() {
-        Some("job") => resource == "jobs",
-        Some("pod") => resource == "pods",
-        _ => resource == "services" || resource == "pods",
-    }
-}
-
-fn every_right_of(namespace: &Namespace, mode: &str) {
-    for (place, arguments) in [("name", [mode, "db"]), ("selector", [mode, "-lapp=db"])] {
-        let rules = printed_rules(&arguments);
-        create(namespace, mode, "db");
-        let blocked = start(namespace, &format!("{place}-whole"), &rules, &arguments);
-        blocked.line("waiting: ");
-        make_ready(namespace, mode, "db");
-        ends(blocked, 0, "");
-        assert_no_right_but(namespace, &format!("{place}-whole"), &rules);
-        for (index, (rule, verb, less)) in reduced(&rules).into_iter().enumerate() {
-            remove(namespace, mode, "db");
-            create(namespace, mode, "db");
-            let wait = start(namespace, &format!("{place}-{index}"), &less, &arguments);
-            match (is_needed(mode, &rule), verb.as_str()) {
-                (true, "list") => {
-                    ends(wait, 77, "");
-                    continue;
-                }
-                (true, _) => {
-                    wait.line(&format!("not permitted to watch {}", rule["resources"][0].as_str().unwrap_or("?")))
-                }
-                (false, _) => wait.line("waiting: "),
-            };
-            make_ready(namespace, mode, "db");
-            ends(wait, 0, "");
-        }
-        remove(namespace, mode, "db");
-    }
-}
-
-/// With the printed Role, nothing was asked for that it does not hold, and nothing of it was refused.
-fn assert_no_right_but(namespace: &Namespace, account: &str, rules: &[Value]) {
-    let requests = namespace.requests_by(account);
-    assert!(!requests.is_empty(), "the audit log knows {account}");
-    for request in requests {
-        let resource = [request.resource.as_str(), request.subresource.as_str()].join("/");
-        let allowed = rules.iter().any(|rule| {
-            rule["resources"][0] == resource.trim_end_matches('/')
-                && rule["verbs"].as_array().is_some_and(|verbs| verbs.iter().any(|verb| *verb == request.verb.as_str()))
-        });
-        assert!(allowed && request.code != 403, "{request:#?}");
-    }
-}
-
-pub fn explanations_stay_within_their_rules(namespace: &Namespace) {
-    for mode in ["job", "pod", "service"] {
-        create(namespace, mode, "db");
-        for (arguments, says) in [([mode, "db"], "no nodes available"), ([mode, "dv"], "did you mean")] {
-            let rules = printed_rules(&[&arguments[..], &["--explain"]].concat());
-            let account = format!("{mode}-{}", arguments[1]);
-            let wait = start(namespace, &account, &rules, &arguments);
-            wait.line(says);
-            drop(wait);
-            assert_no_right_but(namespace, &account, &rules);
-        }
-        remove(namespace, mode, "db");
-    }
-}
-
-/// The objects of a mode, none of them ready.
-fn create(namespace: &Namespace, mode: &str, name: &str) {
-    match mode.split('-').next() {
-        Some("job") => create_job_with(namespace, name, "app: db", "", ON_NO_NODE),
-        Some("pod") => create_pod(namespace, name),
-        _ => {
-            create_pod(namespace, name);
-            create_service(namespace, name, "app: db", "selector: {app: db}, ports: [{port: 80}]");
-        }
-    }
-}
-
-/// Gone at once, and on no node: that is what is explained.
-fn create_pod(namespace: &Namespace, name: &str) {
-    create_pod_with(namespace, name, "app: db", "terminationGracePeriodSeconds: 0");
-}
-
-fn make_ready(namespace: &Namespace, mode: &str, name: &str) {
-    if mode.starts_with("job") { end_job(namespace, name, "Succeeded") } else { objects::make_ready(namespace, name) }
-}
-
-fn remove(namespace: &Namespace, mode: &str, name: &str) {
-    let kinds: &[&str] = match mode.split('-').next() {
-        Some("job") => &["job"],
-        Some("pod") => &["pod"],
-        _ => &["service", "pod"],
-    };
-    for kind in kinds {
-        let path = format!("{kind}/{name}");
-        namespace.delete(&path);
-        await_gone(namespace, &path);
-    }
 }
 
 fn jobs(verbs: &[&str], names: &[&str]) -> Vec<Value> {
@@ -211,7 +340,7 @@ pub fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
     let rules = jobs(&["get"], &["db"]);
     let wait = start(namespace, "get", &rules, &["job", "db"]);
     wait.line("polling by get: not permitted to list jobs");
-    make_ready(namespace, "job", "db");
+    end_job(namespace, "db", "Succeeded");
     ends(wait, 0, "");
 }
 
@@ -230,13 +359,13 @@ pub fn polling_ends_by_watching_when_the_right_comes(namespace: &Namespace) {
     let all = Value::from(jobs(&["get", "list", "watch"], &[])).to_string();
     namespace.kubeconfig_for("waiter", Some(&all));
     wait.line("watching jobs now");
-    make_ready(namespace, "job", "db");
+    end_job(namespace, "db", "Succeeded");
     ends(wait, 0, "");
 }
 
 pub fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
-    create_pod(namespace, "db");
-    make_ready(namespace, "pod", "db");
+    create_pod(namespace);
+    make_pod_ready(namespace);
     let selector = format!("-ltest={}", namespace.name());
     namespace.patch("pod/db", &json!({"metadata": {"labels": {"test": namespace.name()}}}));
     let arguments = ["pod", &selector, "-A"];
