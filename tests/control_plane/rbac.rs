@@ -236,7 +236,7 @@ fn covers(rule: &Value, request: &AuditedRequest) -> bool {
         && (rule["resourceNames"].is_null() || has("resourceNames", &request.name))
 }
 
-/// While its objects are missing, are not ready and become ready, with all that is said of it.
+/// While its objects are missing, are not ready, are gone again and at last ready, with all that explains it.
 pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
     in_every_mode(namespace, |namespace, mode| {
         let maker = Maker::of(mode);
@@ -250,9 +250,13 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
         look();
         maker.create(namespace);
         look();
+        maker.remove(namespace);
+        look();
+        maker.create(namespace);
         (maker.make_ready)(namespace);
         to_the_end.into_iter().for_each(|wait| drop(ends(wait, 0, "")));
         granted.iter().for_each(Granted::assert_covers);
+        assert!(granted[0].requests().iter().any(|it| it.resource == "events"), "{mode}: nothing was explained");
     });
 }
 
