@@ -48,7 +48,7 @@ struct Expectation {
 
 #[test]
 fn captured_objects_get_the_verdicts_of_the_contract() {
-    hold(&entries("verdicts").iter().flat_map(|kind| entries(kind)).collect::<Vec<_>>(), 60);
+    hold(&entries("verdicts").iter().flat_map(entries).collect::<Vec<_>>(), 60);
 }
 
 #[test]

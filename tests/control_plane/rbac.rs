@@ -220,6 +220,12 @@ impl<'a> Granted<'a> {
     }
 }
 
+fn all_end(waits: [Wait; 2], code: i32) {
+    for wait in waits {
+        ends(wait, code, "");
+    }
+}
+
 fn verbs(rule: &Value) -> impl Iterator<Item = &str> {
     rule["verbs"].as_array().expect("a rule has verbs").iter().filter_map(Value::as_str)
 }
@@ -243,10 +249,7 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
         let granted = Granted::both(namespace, mode, &["--explain"]);
         let to_the_end = granted.each_ref().map(|it| it.start("", None));
         // Before a deadline everything is looked at that explains it.
-        let look = || {
-            let looks = granted.each_ref().map(|it| it.start("--timeout=4s", None));
-            looks.into_iter().for_each(|wait| drop(ends(wait, 124, "")));
-        };
+        let look = || all_end(granted.each_ref().map(|it| it.start("--timeout=4s", None)), 124);
         look();
         maker.create(namespace);
         look();
@@ -254,7 +257,7 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
         look();
         maker.create(namespace);
         (maker.make_ready)(namespace);
-        to_the_end.into_iter().for_each(|wait| drop(ends(wait, 0, "")));
+        all_end(to_the_end, 0);
         granted.iter().for_each(Granted::assert_covers);
         assert!(granted[0].requests().iter().any(|it| it.resource == "events"), "{mode}: nothing was explained");
     });
@@ -280,7 +283,7 @@ pub fn every_mode_uses_all_of_its_printed_role(namespace: &Namespace) {
             }
         }
         (maker.make_ready)(namespace);
-        waits.into_iter().for_each(|wait| drop(ends(wait, 0, "")));
+        all_end(waits, 0);
         granted.iter().for_each(Granted::assert_is_used);
     });
 }
