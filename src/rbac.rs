@@ -119,7 +119,7 @@ fn rules(request: &Request) -> Rules {
     }
     // Only a pod has siblings whose word counts.
     let in_pod = matches!(request.subject, Subject::ServiceAccount { .. });
-    for target in request.targets.iter().filter(|target| in_pod && kinds::is_final(target)) {
+    for target in request.targets.iter().filter(|target| in_pod && kinds::leaves_mark(target)) {
         let why = format!("{target}, when it is gone: the pods that have waited for it before");
         add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
     }

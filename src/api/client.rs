@@ -52,7 +52,7 @@ const ASIDE_LIMIT: usize = 1 << 20;
 const ASIDE: usize = 2;
 /// Of how many lists at a time, and for how long the next one waits for them.
 const TURNS: usize = 2;
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the runtime may have to poll others before a connection is free again: its own task and hyper's pool are
 /// two of them.
 const POLLS: usize = 4;

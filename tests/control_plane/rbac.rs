@@ -267,11 +267,6 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
 pub fn every_mode_uses_all_of_its_printed_role(namespace: &Namespace) {
     in_every_mode(namespace, |namespace, mode| {
         let maker = Maker::of(mode);
-        // Its Role has the rule for proofs of a Job that is gone, which it does not look for: `rbac` asks for `is_final`,
-        // the search for `leaves_mark`.
-        if mode == "job-we" {
-            return;
-        }
         let [pod, _] = deployment(namespace);
         let granted = Granted::both(namespace, mode, &[]);
         let waits = granted.each_ref().map(|it| it.start("", Some(&pod)));
