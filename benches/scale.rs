@@ -1,8 +1,9 @@
-//! What a wait needs where there is much to wait for: `cargo bench --bench scale -- pods` (5,000 behind one selector, in
-//! the cell of an init container: 16Mi, 50m) and `-- targets` (200 in one process). As root, for the cell.
+//! What a wait needs where there is much to wait for: `cargo bench --bench scale -- pods` (5,000 behind one selector,
+//! in the cell of an init container: 16Mi, 50m) and `-- targets` (200 in one process). As root, for the cell.
 //!
-//! A real API server; no kubelet has the pods, their statuses are written as one would. The shipped binary, or the static
-//! one that `TESTBED_PRODUCT` names, so that two can be compared. Nothing is asserted; what was not reached is `-`.
+//! A real API server; no kubelet has the pods, their statuses are written as one would. The shipped binary, or the
+//! static one that `TESTBED_PRODUCT` names, so that two can be compared. Nothing is asserted; what was not reached is
+//! `-`.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -206,8 +207,8 @@ fn await_looks(wait: &mut Wait, count: usize) -> bool {
     until(wait, |wait| !wait.is_running() || wait.so_far().matches(": waiting: ").count() >= count) && wait.is_running()
 }
 
-/// Until a second costs less than a hundredth of it. Answers how long that took, unless it is not to be waited for: then
-/// the program has not caught up, and has spent less than what the events will cost.
+/// Until a second costs less than a hundredth of it. Answers how long that took, unless it is not to be waited for:
+/// then the program has not caught up, and has spent less than what the events will cost.
 fn await_quiet(wait: &mut Wait, cell: &Cell) -> Option<Duration> {
     let started = Instant::now();
     let quiet = until(wait, |wait| {

@@ -1,8 +1,9 @@
 //! How fast and how small, beside `kubectl wait` of the same cluster: `cargo bench`.
 //!
-//! A real API server on this machine; the shipped binary, static and optimised. Medians over all rounds, as both programs
-//! take their turns under the same load. `cargo bench -- ROUNDS` sets the number of rounds. The kubectl is the testbed's,
-//! one binary with the whole of Kubernetes: its size says nothing, and a smaller one starts faster and needs less memory.
+//! A real API server on this machine; the shipped binary, static and optimised. Medians over all rounds, as both
+//! programs take their turns under the same load. `cargo bench -- ROUNDS` sets the number of rounds. The kubectl is the
+//! testbed's, one binary with the whole of Kubernetes: its size says nothing, and a smaller one starts faster and needs
+//! less memory.
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};

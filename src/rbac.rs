@@ -1,6 +1,7 @@
 //! Targets → the smallest Role and binding for their wait, as YAML for `kubectl apply -f -`.
 //!
-//! Pure text. What a request needs comes from the same rows as the request itself (`kinds`), so that they cannot drift. Without `-n` no namespace is written: the Role goes wherever it is applied, and the service account is the one
+//! Pure text. What a request needs comes from the same rows as the request itself (`kinds`), so that they cannot drift.
+//! Without `-n` no namespace is written: the Role goes wherever it is applied, and the service account is the one
 //! beside it (an empty namespace of a subject is the binding's own: `pkg/registry/rbac/validation/rule.go` in
 //! kubernetes).
 
@@ -138,6 +139,7 @@ fn absorb(rules: Rules) -> Rules {
         let verbs = part.verbs.iter().all(|verb| whole.verbs.contains(verb));
         whole != part && whole.scope == part.scope && whole.resource == part.resource && !whole.named && verbs
     };
+    // What is limited to names never holds what is not, so one pass is enough.
     let wholes: Vec<Rule> = rules.iter().map(|(rule, _)| rule.clone()).collect();
     let mut absorbed = Rules::new();
     for (rule, used) in rules {

@@ -88,8 +88,8 @@ fn start_log(speech: &Speech, output: &Output) {
     }
 }
 
-/// What comes first: the outcome, the deadline or a signal; and how things stood then. Whichever it is, the other thread
-/// gets a moment to end what it has started: an exec plugin would go on alone.
+/// What comes first: the outcome, the deadline or a signal; and how things stood then. Whichever it is, the other
+/// thread gets a moment to end what it has started: an exec plugin would go on alone.
 fn first_of_all(wait: Wait, output: &Output) -> Result<(Vec<Status>, Outcome)> {
     let runtime = runtime()?;
     let timeout = wait.rules.timeout.filter(|timeout| !timeout.is_zero());
@@ -119,6 +119,7 @@ fn first_of_all(wait: Wait, output: &Output) -> Result<(Vec<Status>, Outcome)> {
                 },
             }
         };
+        // The other thread sees that nobody wants its outcome any more, and leaves.
         drop(outcome);
         let _ = time::timeout(LAST_MOMENT, over).await;
         first

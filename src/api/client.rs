@@ -159,8 +159,8 @@ impl Client {
         Ok(Answer { body, date })
     }
 
-    /// The same, but with so many others at a time as share few connections: two hundred targets that begin together would
-    /// open two hundred, and their watches as many again. Behind one that is slow nobody waits for long.
+    /// The same, but with so many others at a time as share few connections: two hundred targets that begin together
+    /// would open two hundred, and their watches as many again. Behind one that is slow nobody waits for long.
     pub async fn read_in_turn(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Answer, Failure> {
         let _turn = timeout(PATIENCE, self.access.turns.acquire()).await;
         self.read_within(request, limit).await
@@ -236,6 +236,7 @@ impl Access {
                 session.stack = stack;
             }
         }
+        // A fixed token that is refused stays what it is; a file is read for every request anyway.
         let others = self.login.plugin.is_some() || config.auth_info.client_certificate.is_some();
         if expired || session.refused && others {
             let renewed = self.renewed().await;
@@ -427,7 +428,8 @@ impl Lines {
             }
             match next_piece(&mut self.body).await? {
                 Some(piece) => self.buffer.extend_from_slice(&piece),
-                // Without its end, it is no event: a page of some proxy, or half an event. That is for the reader to see.
+                // Without its end, it is no event: a page of some proxy, or half an event. That is for the reader to
+                // see.
                 None if !self.buffer.is_empty() => return Ok(Some(self.buffer.split())),
                 None => return Ok(None),
             }

@@ -2,8 +2,8 @@
 //!
 //! Named by `--kubeconfig`, `--context` or `$KUBECONFIG`: that file, and a broken one is an error. Else in a pod: the
 //! service account's files. Else `~/.kube/config`. (`Config::infer` would try the kubeconfig first and hide why it
-//! failed.) What kubectl takes means the same here, by the rules of client-go's `tools/clientcmd`; what would fail at the
-//! first request, or be retried in vain, is an error with the file and the field at once (exit code 78).
+//! failed.) What kubectl takes means the same here, by the rules of client-go's `tools/clientcmd`; what would fail at
+//! the first request, or be retried in vain, is an error with the file and the field at once (exit code 78).
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,7 @@ pub async fn from_parts(
     if let Some(told) = config.auth_info.exec.as_mut().and_then(|exec| exec.cluster.as_mut()) {
         told.proxy_url.clone_from(&proxy);
     }
+    // The kubeconfig's own counts more, and is not limited by NO_PROXY: as in kubectl.
     let source = if proxy.is_some() { format!("{described}: its `proxy-url`") } else { "HTTPS_PROXY".to_owned() };
     let proxy = proxy.or_else(|| proxy::from_environment(&config.cluster_url, env));
     let url = proxy.map(|url| url.parse()).transpose().ok();
@@ -126,8 +127,8 @@ fn prepare(cluster: &mut Cluster) -> Result<Prepared> {
     let (url, password_in_url) = server::url(cluster)?;
     check_certificates(cluster, &url)?;
     cluster.server = Some(url);
-    // Kube gets a stand-in: without one it would read the environment by rules of its own, where even a comma too much is
-    // an error.
+    // Kube gets a stand-in: without one it would read the environment by rules of its own, where even a comma too much
+    // is an error.
     let proxy = cluster.proxy_url.replace(STAND_IN.to_owned());
     let authority = cluster.certificate_authority.clone().filter(|_| cluster.certificate_authority_data.is_none());
     Ok(Prepared { password_in_url, proxy, authority })

@@ -67,7 +67,8 @@ struct Status {
 }
 
 impl Plugin {
-    /// The one that these credentials come from, if they come from one: what is written into the kubeconfig counts more.
+    /// The one that these credentials come from, if they come from one: what is written into the kubeconfig counts
+    /// more.
     pub fn of(auth: &AuthInfo) -> Option<Self> {
         let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
         let written = certificate || auth.token.is_some() || auth.token_file.is_some() || auth.username.is_some();

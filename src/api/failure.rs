@@ -68,8 +68,8 @@ impl Failure {
         let parsed: Option<ApiStatus> = serde_json::from_slice(body).ok();
         // A load balancer's or an ingress's own 404 says nothing of the object, nor its 400 of the request.
         let by_api = parsed.as_ref().is_some_and(|it| it.kind == "Status");
-        // A 504 in name, but no retry of the same request helps: the cache behind this server is older than what we have
-        // seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
+        // A 504 in name, but no retry of the same request helps: the cache behind this server is older than what we
+        // have seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
         let is_too_new = |cause: &Cause| cause.reason == "ResourceVersionTooLarge";
         let too_new = parsed.as_ref().is_some_and(|it| it.details.causes.iter().any(is_too_new));
         let (reason, message) = parsed.map(|it| (it.reason, it.message)).unwrap_or_default();

@@ -47,6 +47,7 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
 
     /// What groundnuty reads often comes from an `envFrom` that is meant for others: nonsense is only remarked on.
     fn shared<T>(&mut self, name: &str, forms: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        // Its value is shown: these three hold no secrets.
         let value = self.value(name)?;
         let parsed = parse(&value);
         if parsed.is_none() {

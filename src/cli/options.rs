@@ -1,7 +1,8 @@
 //! What the user typed: the options, the help, and what is wrong with either as text.
 //!
-//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read: clap's
-//! own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks for them.
+//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read:
+//! clap's own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks
+//! for them.
 
 use std::error::Error;
 use std::fmt;

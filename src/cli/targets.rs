@@ -29,6 +29,7 @@ impl Written<'_> {
 }
 
 pub fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
+    // An argument may hold several words: charts wrote whole command lines into one.
     let words: Vec<&str> = cli.words.iter().flat_map(|word| apart(word)).collect();
     let common = common(cli)?;
     let Some((first, objects)) = words.split_first() else {

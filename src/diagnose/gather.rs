@@ -194,6 +194,7 @@ impl Inspector {
     fn counted(&self, mut pods: Vec<Pod>) -> Vec<Pod> {
         let own_uid = self.identity.pod_uid.as_deref();
         pods.retain(|pod| state(pod, own_uid) != State::Itself);
+        // Those that the verdict is about, unless it is about there being none.
         let (counted, others): (Vec<Pod>, Vec<Pod>) = pods.into_iter().partition(|pod| state(pod, own_uid).counts());
         if counted.is_empty() { others } else { counted }
     }
@@ -258,6 +259,7 @@ impl Inspector {
         let table: Table = self.ask(request.map(as_table)).await?;
         let column = table.column_definitions.iter().position(|column| column.format == "name").unwrap_or(0);
         let name = |row: Row| serde_json::from_str(row.cells.get(column)?.get()).ok();
+        // This very pod is hardly what was meant.
         let own = self.identity.pod.as_ref().filter(|_| target.kind.resource == PODS);
         let some: Vec<String> = table.rows.into_iter().filter_map(name).filter(|name| Some(name) != own).collect();
         let total = some.len() + table.metadata.remaining_item_count.unwrap_or_default();

@@ -199,6 +199,7 @@ impl Schedule {
     /// What is known when the wait has failed, at most 2 s later, and not long after the deadline.
     pub async fn close(&mut self, failed: impl IntoIterator<Item = usize>) -> Vec<Learned> {
         let now = Instant::now();
+        // A failure just before the deadline still gets a moment for its report: exit 1 without a reason helps nobody.
         let latest = self.deadline.map_or(now + CLOSING, |deadline| deadline.max(now + LATE_REPORT));
         let limit = latest.min(now + CLOSING);
         let failed: Vec<usize> = failed.into_iter().collect();
@@ -281,8 +282,8 @@ impl Case {
             self.due = None;
             return true;
         }
-        // Something that is missing is asked about once; what is there soon after its reason has stood for a while, then
-        // in the rhythm of all targets together.
+        // Something that is missing is asked about once; what is there soon after its reason has stood for a while,
+        // then in the rhythm of all targets together.
         let next = match (self.missing, self.looked) {
             (Some(_), Some(_)) => return same,
             (Some(since), None) => since + MISSING,

@@ -64,11 +64,13 @@ impl Course {
         if verdict != Verdict::Ready {
             return verdict;
         }
+        // Whatever it was: while requests fail it may have changed, and nobody would know.
         if sight.is_failing {
             return Verdict::waiting(Code::NotSeen, "was ready when last seen, which is not possible at present");
         }
         match self.settling.due() {
             Some(due) if !sight.covers(due) => {
+                // A watch shows it anyway; where there is none, one list at that very moment does.
                 self.look_by.at(due);
                 let text = format!("{state}, waiting until that has been so for {:?}", self.settling.time());
                 Verdict::waiting(Code::Settling, text)
@@ -85,6 +87,7 @@ impl Course {
             return None;
         };
         let least = self.options.absence;
+        // From the first look that lacked it, not from the start: what is created together with this pod comes late.
         let due = *self.missing.since.get_or_insert_with(Instant::now) + least;
         if self.missing.told {
             return None;
@@ -104,7 +107,8 @@ impl Course {
     }
 }
 
-/// Whether more objects may come to it: a name and "one is enough" cannot be let go too early by a set that still grows.
+/// Whether more objects may come to it: a name and "one is enough" cannot be let go too early by a set that still
+/// grows.
 fn grows(target: &Target) -> bool {
     let has_several = matches!(kinds::of(&target.kind).judged, Judged::Services);
     target.demand != Demand::Any && (has_several || !target.is_named())

@@ -2,8 +2,8 @@
 //! before has found (`search` looks, `proof` says what proves).
 //!
 //! The search begins when the observer says that a Job is absent, goes on as long as somebody may still leave a proof,
-//! and stops as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and waited out;
-//! it never counts as a failure of the wait.
+//! and stops as soon as the Job exists: a Job that appears always wins. What cannot be looked at is said and waited
+//! out; it never counts as a failure of the wait.
 
 use std::collections::{BTreeSet, VecDeque};
 

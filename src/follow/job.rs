@@ -49,8 +49,8 @@ struct Jobs {
 struct Gone {
     key: Rc<Key>,
     uid: Box<str>,
-    /// It was missing after a gap, undecided: nobody saw how it went. Else somebody deleted it before our eyes, so it is
-    /// being run again, or it had failed.
+    /// It was missing after a gap, undecided: nobody saw how it went. Else somebody deleted it before our eyes, so it
+    /// is being run again, or it had failed.
     vanished: bool,
 }
 

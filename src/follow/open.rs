@@ -1,5 +1,5 @@
-//! Targets → streams of steps: one watch for each distinct target, more for what is behind a Service, and the search for
-//! proof beside a Job.
+//! Targets → streams of steps: one watch for each distinct target, more for what is behind a Service, and the search
+//! for proof beside a Job.
 
 use std::time::Duration;
 

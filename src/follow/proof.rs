@@ -25,7 +25,8 @@ pub struct Proof {
     pub uids: Vec<String>,
 }
 
-/// The labels that tell the revisions of one controller apart: of Deployments, StatefulSets and DaemonSets, Argo Rollouts.
+/// The labels that tell the revisions of one controller apart: of Deployments, StatefulSets and DaemonSets, Argo
+/// Rollouts.
 const REVISIONS: [&str; 3] = ["pod-template-hash", "controller-revision-hash", "rollouts-pod-template-hash"];
 /// The label of the pods of one Job.
 const JOB_UID: &str = "batch.kubernetes.io/controller-uid";

@@ -1,4 +1,5 @@
-//! The search for proof about a Job that is gone: this pod's own past, its siblings, and the events of Jobs that were seen.
+//! The search for proof about a Job that is gone: this pod's own past, its siblings, and the events of Jobs that were
+//! seen.
 //!
 //! What cannot be looked at is said and waited out; it never counts as a failure of the wait.
 
@@ -114,6 +115,7 @@ impl PodSearch {
             Ok(pods) => pods.into_iter().next(),
             Err(finding) => return Some(finding),
         };
+        // `POD_NAME` or `POD_NAMESPACE` may be wrong: said once, and looked at again every minute.
         let Some(own) = own else { return Some(Finding::Impossible("the API does not know this pod".to_owned())) };
         if let Some(proof) = by_own_run(&self.claim, &own, &self.identity) {
             return Some(Finding::Proof(proof));

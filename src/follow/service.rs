@@ -94,6 +94,7 @@ impl Observer for Services {
             return steps;
         }
         self.seen |= !self.entries.is_empty();
+        // Half of what is behind them says nothing of the whole.
         let is_whole = self.sources().all(|source| source.sight().has_looked());
         if is_whole {
             let stores = self.entries.values_mut().filter_map(Watched::pods);
@@ -195,6 +196,7 @@ impl Services {
         for store in self.entries.values_mut().filter_map(Watched::pods) {
             has_changed |= store.members.has_changed();
         }
+        // A name is one Service, however young; those of a selector may be the first of several.
         let made = self.entries.values().filter(|_| !is_named).map(|watched| watched.entry.created);
         let has_some = |store: &&Store| store.members.counted() + store.members.number(State::Overdue) > 0;
         let pods = self.stores().filter(has_some).map(|store| store.members.youngest());

@@ -28,8 +28,8 @@ impl Settling {
     }
 
     /// Takes note of the set as it is. `youngest` is when its youngest member came to its state, `now` is the API
-    /// server's time, both in whole seconds. They count at the first look only: afterwards changes were seen, and what a
-    /// new pod says of itself may be of another life (a restarted node sets old times).
+    /// server's time, both in whole seconds. They count at the first look only: afterwards changes were seen, and what
+    /// a new pod says of itself may be of another life (a restarted node sets old times).
     pub fn saw(&mut self, has_changed: bool, youngest: impl FnOnce() -> Option<Timestamp>, now: Timestamp) {
         let first = !std::mem::replace(&mut self.looked, true);
         if !first && !has_changed {

@@ -44,6 +44,7 @@ impl Sight {
             }
             Update::Applied(object) => return Change::One(object),
             Update::Deleted(object) => return Change::Gone(object),
+            // Only now are requests known to work: a watch that opened may still have to bring what happened before.
             Update::Live => (self.live, self.is_failing) = (true, false),
             Update::Blind => (self.live, self.held) = (false, Some(Instant::now())),
             Update::Failed(failure) => {
@@ -71,6 +72,7 @@ impl Sight {
     /// The sight of two queries together: what is seen live does not limit what is known of the other.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
+        // Both must have been looked at. Of two that nobody looks at right now, the older look says how much is known.
         let held = self.held.zip(other.held).map(|(one, two)| match (self.live, other.live) {
             (true, false) => two,
             (false, true) => one,

@@ -102,6 +102,7 @@ impl Store {
 
     /// When the next one should have gone.
     pub fn next_release(&self) -> Option<Instant> {
+        // By the API server's clock, like the time stamps themselves.
         let left = self.members.next_release()?.duration_since(self.sight.now());
         Some(Instant::now() + std::time::Duration::try_from(left).unwrap_or_default())
     }

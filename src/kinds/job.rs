@@ -168,7 +168,8 @@ fn progress(job: &Job) -> String {
         ending => format!(", {ending} ending"),
     };
     let succeeded = number(job.status.succeeded) + uncounted(job, |uncounted| &uncounted.succeeded);
-    // Without completions (a work queue), one success ends it: <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
+    // Without completions (a work queue), one success ends it:
+    // <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
     let completions = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
     format!("{active} active{ending}, {succeeded}{completions} succeeded, {}", attempts(job))
 }

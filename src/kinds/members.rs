@@ -186,6 +186,7 @@ impl Members {
 
     /// When the last of them came to its state; `None` if one does not say, or if one had to be given up.
     pub fn youngest(&self) -> Option<Timestamp> {
+        // It may come back as another one at any moment, however long the others have been ready.
         if self.number(State::Overdue) > 0 {
             return None;
         }

@@ -86,6 +86,7 @@ pub fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)>
 /// What the pod means for the wait; `own_uid` is the pod that this program runs in.
 pub fn state(pod: &Pod, own_uid: Option<&str>) -> State {
     match pod.status.phase.as_deref() {
+        // The order counts: an init container that waits for its own labels is never ready, deleted or not.
         _ if own_uid == Some(&pod.metadata.uid) => State::Itself,
         _ if release(pod).is_some() => State::Leaving,
         _ if pod.metadata.deletion_timestamp.is_some() => State::Deleting,

@@ -191,6 +191,7 @@ fn by_pods(demand: Demand, pods: &Members) -> Verdict {
     let total = ready + pods.number(State::Waiting);
     match pods.first(State::Waiting) {
         _ if total == 0 => leaving(pods).unwrap_or_else(|| Verdict::waiting(Code::NoPods, NO_POD)),
+        // One that answers is enough for `-wr`, however many do not.
         Some(pod) if ready == 0 || demand == Demand::Every => {
             let why = pod.reason.as_ref().map(|reason| reason.text.as_str()).unwrap_or_default();
             let text = format!("{ready} of {} behind the Service ready; pod {} {why}", count(total, "pod"), pod.name());

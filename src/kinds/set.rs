@@ -26,8 +26,8 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// One of that name whose labels do not match is stale: with `job migrate -lrelease=7` the finished Job of release 6
-    /// does not let release 7 through.
+    /// One of that name whose labels do not match is stale: with `job migrate -lrelease=7` the finished Job of release
+    /// 6 does not let release 7 through.
     fn named(&self, name: &str) -> Verdict {
         let noun = self.noun();
         let selection = &self.target.selection;
@@ -46,8 +46,8 @@ impl Judge<'_> {
         if self.counted() == 0 {
             return self.nothing_counts();
         }
-        // A failure is final only where each has to be ready: with `Any` another one may be, and with `EveryOrFailed` it
-        // is an end like any other.
+        // A failure is final only where each has to be ready: with `Any` another one may be, and with `EveryOrFailed`
+        // it is an end like any other.
         match (demand, members.first(State::Failed)) {
             (Demand::Any, _) => self.any(min),
             (Demand::Every, Some(failed)) => self.failed(failed),
@@ -72,6 +72,7 @@ impl Judge<'_> {
         if ready > 0 {
             return self.enough(ready, min, &self.done());
         }
+        // None is ready and none will be: what has succeeded is as good, unless all have failed.
         let succeeded = self.members.number(State::Succeeded);
         match self.members.first(State::Failed) {
             Some(failed) if succeeded == 0 => self.failed(failed),
@@ -117,6 +118,7 @@ impl Judge<'_> {
     fn nothing_counts(&self) -> Verdict {
         let (noun, members) = (self.noun(), self.members);
         let going = [State::Leaving, State::Deleting, State::Overdue];
+        // The most telling first: who waits for pods of a Job should wait for the Job.
         if let Some((fact, reason)) = members.first(State::Replaced).and_then(|it| Some((it, it.reason.as_deref()?))) {
             return Verdict::waiting(reason.code.clone(), self.sentence(fact, &reason.text));
         }

@@ -75,8 +75,8 @@ impl Output {
         self.live
     }
 
-    /// A product line, now: on stdout, but on stderr how a wait has ended badly, so that it is seen wherever progress goes.
-    /// Programs read one stream of JSON.
+    /// A product line, now: on stdout, but on stderr how a wait has ended badly, so that it is seen wherever progress
+    /// goes. Programs read one stream of JSON.
     pub fn say(&self, line: &Line) {
         if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
             if line.is_bad_end() && !self.style.json {
@@ -113,6 +113,7 @@ impl Output {
         if self.queue.try_send(Text::Flush(done)).is_err() {
             return;
         }
+        // A write that does not get on is stuck for good (nobody reads the pipe); one that does may take its time.
         let begun = Instant::now();
         let mut before = self.writes.load(Ordering::Relaxed);
         while flushed.recv_timeout(STUCK) == Err(RecvTimeoutError::Timeout) && begun.elapsed() < FLUSH {

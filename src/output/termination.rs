@@ -15,8 +15,8 @@ const LIMIT: usize = 4096;
 const DEFAULT_PATH: &str = "/dev/termination-log";
 
 /// Leaves the message: marks first, then what a person should read, most important first, then as much of the end of a
-/// log as there is room for. It is bind-mounted and writable even where the root is read-only; outside a pod there is no
-/// such file, and none is made. Errors change nothing.
+/// log as there is room for. It is bind-mounted and writable even where the root is read-only; outside a pod there is
+/// no such file, and none is made. Errors change nothing.
 pub fn leave(marks: &[String], lines: &[String], log: &[String]) {
     let mounts = fs::read_to_string(identity::MOUNTS).unwrap_or_default();
     let path = identity::mounted(&mounts).map_or_else(|| DEFAULT_PATH.to_owned(), |mounted| mounted.message_path);

@@ -10,8 +10,8 @@ use ring::digest::{SHA256, digest};
 
 use super::Target;
 
-/// What marks may take of a container's message, in bytes. The kubelet cuts what the containers of a pod say to 12 KiB in
-/// all, divided among them (`normalizeStatus` in kubernetes' `pkg/kubelet/status/status_manager.go`).
+/// What marks may take of a container's message, in bytes. The kubelet cuts what the containers of a pod say to 12 KiB
+/// in all, divided among them (`normalizeStatus` in kubernetes' `pkg/kubelet/status/status_manager.go`).
 const LIMIT: usize = 1024;
 const VERSION: &str = "k8s-wait-for/1";
 /// How many uids of a selector's Jobs are named; more say no more.
@@ -44,8 +44,8 @@ impl Sought {
         Self { line: format!("{} uid=", bare(target)), all: of_all(targets) }
     }
 
-    /// The uids that the mark in a message names, none where it is one for the whole wait; `None` without a mark. A line
-    /// without its end may have been cut.
+    /// The uids that the mark in a message names, none where it is one for the whole wait; `None` without a mark. A
+    /// line without its end may have been cut.
     pub fn uids_in(&self, message: &str) -> Option<Vec<String>> {
         let mut lines = message.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         lines.find_map(|line| match line.strip_prefix(&self.line) {

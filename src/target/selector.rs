@@ -1,8 +1,8 @@
 //! Label selectors as the API server parses them.
 //!
 //! The grammar is that of `k8s.io/apimachinery` 0.36 (`pkg/labels/selector.go`), so that nothing which passes here is
-//! refused by a request. One difference: a selector without a requirement selects everything for the API and is an error
-//! here, because it is a variable that was left empty.
+//! refused by a request. One difference: a selector without a requirement selects everything for the API and is an
+//! error here, because it is a variable that was left empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! `--events`: the reason as one Event on this program's own pod, so that `kubectl describe pod` shows it while the wait
-//! is still blocked.
+//! `--events`: the reason as one Event on this program's own pod, so that `kubectl describe pod` shows it while the
+//! wait is still blocked.
 //!
 //! One object, created once and patched at most once a minute. It needs rights of its own (create and patch events);
 //! where they are missing that is said once, and nothing else changes.

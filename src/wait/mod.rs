@@ -161,7 +161,8 @@ impl Wait {
             let alarm = self.alarm();
             tokio::select! {
                 step = steps.next() => {
-                    // Each of them ends when it is decided for good; all of them without a decision is a mistake of ours.
+                    // Each of them ends when it is decided for good; all of them without a decision is a mistake of
+                    // ours.
                     let (index, step) = step.context("nothing is watched any more, and nothing is decided")?;
                     self.take(index, step, &mut beside.schedule);
                 }
@@ -278,6 +279,7 @@ impl Wait {
     fn remind(&mut self) {
         let now = Instant::now();
         let mut due = Vec::new();
+        // Each of these three sets its own next time, so that the alarm never rings for what was done.
         self.progress.send_modify(|progress| due = outages::remind(&mut progress.statuses));
         let progress = self.progress.borrow();
         for (spoken, status) in self.spoken.iter_mut().zip(&progress.statuses) {

@@ -20,6 +20,7 @@ pub fn note(status: &mut Status, failure: &Failure, is_told: bool) -> Option<Lin
     let is_refusal = failure.is_refusal();
     let unconnected = u32::from(failure.class == Class::Unconnected { refused: true });
     let earlier = status.outage.take();
+    // From an outage to a refusal, or back, is another matter, which another person has to mend.
     let has_turned = earlier.as_ref().is_none_or(|earlier| earlier.failure.is_refusal() != is_refusal);
     let tells = has_turned && (is_refusal || !is_told);
     let outage = earlier.unwrap_or_else(|| Outage {
@@ -60,6 +61,7 @@ pub fn remind(statuses: &mut [Status]) -> Vec<Line> {
     for status in statuses {
         let Some(outage) = status.outage.as_mut().filter(|outage| outage.next_line <= now) else { continue };
         outage.next_line = now + REMINDER;
+        // Where the one that told of it has recovered, the next one does.
         outage.told |= !is_told || outage.failure.is_refusal();
         if outage.told {
             is_told = true;

@@ -1,6 +1,6 @@
-//! Rights, on a real API server: the printed Role is enough, all of it is used, and each verb that is taken away from it
-//! degrades the wait or denies it as documented. Modes come from the help and rules from what `rbac` prints; all that
-//! is kept here is how a kind's objects are made.
+//! Rights, on a real API server: the printed Role is enough, all of it is used, and each verb that is taken away from
+//! it degrades the wait or denies it as documented. Modes come from the help and rules from what `rbac` prints; all
+//! that is kept here is how a kind's objects are made.
 
 use std::{process::Command, thread};
 

@@ -1,5 +1,5 @@
-//! No fixture is fiction: a real API server takes every object in tests/fixtures back, as a new object and, where it has
-//! one, with the status that it was captured with. (What is said of them, a unit test knows.)
+//! No fixture is fiction: a real API server takes every object in tests/fixtures back, as a new object and, where it
+//! has one, with the status that it was captured with. (What is said of them, a unit test knows.)
 
 use testbed::{
     Namespace,

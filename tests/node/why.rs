@@ -86,8 +86,9 @@ fn restarts(line: &str) -> String {
     }
 }
 
-/// These lines are in the log in this order, each about the target; before a deadline the first of them was said while it
-/// waited, too. The message begins like the log's last line and has them, those of a container's log without the target.
+/// These lines are in the log in this order, each about the target; before a deadline the first of them was said while
+/// it waited, too. The message begins like the log's last line and has them, those of a container's log without the
+/// target.
 #[track_caller]
 fn assert_told(told: &Told, code: i64, end: &str, target: &str, expected: &[&str]) {
     assert_eq!(told.code, code, "{told:#?}");

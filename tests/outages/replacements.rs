@@ -1,5 +1,5 @@
-//! Sets of pods that are not whole yet, although all that is there is ready. A DaemonSet needs a node for that, which is
-//! an object only: no other pod must meet it.
+//! Sets of pods that are not whole yet, although all that is there is ready. A DaemonSet needs a node for that, which
+//! is an object only: no other pod must meet it.
 
 use serde_json::{Value, json};
 use testbed::{

@@ -21,8 +21,8 @@ use testbed::{
 /// The longest pause between two attempts.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Starts the API server, again or after its death. The controllers' own back-off would keep them away from it for longer
-/// than the next row may take to get its service account, so they begin anew.
+/// Starts the API server, again or after its death. The controllers' own back-off would keep them away from it for
+/// longer than the next row may take to get its service account, so they begin anew.
 pub fn start_api_server(cluster: &Cluster) {
     cluster.process("kube-apiserver").restart().expect("the API server starts");
     cluster.await_api_server();

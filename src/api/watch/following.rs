@@ -45,8 +45,8 @@ impl Following {
             opened,
             limit: opened + Duration::from_secs(seconds.into()) + OVERTIME,
             heard: None,
-            // What happened meanwhile comes right after the opening. Nothing marks its end (a bookmark may come a minute
-            // later), so that it gets as long as nobody looked, at most half a second.
+            // What happened meanwhile comes right after the opening. Nothing marks its end (a bookmark may come a
+            // minute later), so that it gets as long as nobody looked, at most half a second.
             caught_up: opened + seen.elapsed().min(CATCH_UP),
             live: false,
             good: false,

@@ -90,6 +90,7 @@ impl Lister {
                 continue_token: token.clone(),
                 ..ListParams::default()
             };
+            // One alone has to be read, however large it is.
             let limit = if is_named || self.page == 1 { SIZE_LIMIT } else { PAGE_BYTES };
             let answer = match self.client.read_in_turn(built(self.path().list(&parameters))?, limit).await {
                 Err(failure) if failure.class == Class::TooLong && limit == PAGE_BYTES => {

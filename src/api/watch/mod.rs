@@ -111,7 +111,8 @@ pub enum NoWatch {
     Forbidden,
     /// it is not answered, or not as a watch has to be; with the last failure
     Broken(String),
-    /// the object was not changed for so long that its version cannot be watched from, and a newer one only `list` gives
+    /// the object was not changed for so long that its version cannot be watched from, and a newer one only `list`
+    /// gives
     TooOld,
 }
 

@@ -1,7 +1,8 @@
 //! The loop behind a query's stream: when to list, when to watch, when to poll, and for how long to pause in between.
 //!
 //! After a list it watches; a watch that ends is resumed from the last version. Where watches do not open or come to
-//! nothing, lists have to say whether it is a matter of watches alone: then it polls, and tries a watch beside the polls.
+//! nothing, lists have to say whether it is a matter of watches alone: then it polls, and tries a watch beside the
+//! polls.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -111,7 +112,8 @@ impl Watcher {
         }
     }
 
-    /// What happens next. One update at a time is about objects: what was read for it is the sink's until the next call.
+    /// What happens next. One update at a time is about objects: what was read for it is the sink's until the next
+    /// call.
     pub async fn next(&mut self) -> Update<()> {
         loop {
             if let Some(update) = self.queue.pop_front() {
@@ -305,8 +307,8 @@ impl Watcher {
         // What lists meet with as well, if it is no matter of watches alone.
         let told = self.failed || matches!(failure.class, Class::Unauthenticated | Class::Unconnected { .. });
         match failure.class {
-            // A version of which this server knows nothing is for some of them a bad request. Without `list` there is no
-            // younger one than the object's own.
+            // A version of which this server knows nothing is for some of them a bad request. Without `list` there is
+            // no younger one than the object's own.
             Class::Expired | Class::Invalid if self.list_refused.is_some() => self.poll_from_now(version, &failure),
             Class::Expired | Class::Invalid => {
                 self.pause = self.reopening.next(failure.retry_after);

@@ -1,4 +1,5 @@
-//! A target of which nothing is there: a name that was mistyped, a selector that matches nothing, a hook that cannot run.
+//! A target of which nothing is there: a name that was mistyped, a selector that matches nothing, a hook that cannot
+//! run.
 
 use std::collections::BTreeMap;
 
@@ -67,6 +68,7 @@ fn instead(target: &Target, names: &Names) -> String {
 fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
     let likeness = |name: &str| {
         let (short, long) = if wanted.len() < name.len() { (wanted, name) } else { (name, wanted) };
+        // Helm puts the release before the name, people leave it out.
         let within = short.len() >= 4 && long.contains(short);
         let slip = short.len() >= 2 && strsim::damerau_levenshtein(wanted, name) == 1;
         let likeness = strsim::normalized_damerau_levenshtein(wanted, name);

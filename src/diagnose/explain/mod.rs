@@ -85,6 +85,7 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     };
     let mut details: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
     details.extend(findings.first().map(|worst| pod::states(worst.pod)).unwrap_or_default());
+    // Events repeat what the status says, in other letters: only what is new is told.
     let said: Vec<String> = headline.iter().chain(&details).map(|text| text.to_lowercase()).collect();
     details.extend(folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line));
     Explanation { headline, details, hints, log }

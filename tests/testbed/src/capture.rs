@@ -1,8 +1,8 @@
-//! The fixtures in `tests/fixtures`: one file a case, the folders are the tables of them. The `verdicts` are played on a
-//! control plane, by steps that write what a kubelet would; the `explanations` on a real node.
-//! A file's first document is written by hand: what the case is about, the steps that bring it about on a cluster, the
-//! kinds and the log to keep, and what each wait is expected to say. The second is what the API server then returned. A
-//! capture plays the steps and replaces the second document; the first one it never touches.
+//! The fixtures in `tests/fixtures`: one file a case, the folders are the tables of them. The `verdicts` are played on
+//! a control plane, by steps that write what a kubelet would; the `explanations` on a real node. A file's first
+//! document is written by hand: what the case is about, the steps that bring it about on a cluster, the kinds and the
+//! log to keep, and what each wait is expected to say. The second is what the API server then returned. A capture plays
+//! the steps and replaces the second document; the first one it never touches.
 
 use std::{
     fs,

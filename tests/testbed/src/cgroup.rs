@@ -23,7 +23,8 @@ pub fn root(identity: &str) -> String {
     format!("/{PREFIX}{identity}")
 }
 
-/// Makes the groups of this cluster and enters the one that says that it lives. Call it before anything else is started.
+/// Makes the groups of this cluster and enters the one that says that it lives. Call it before anything else is
+/// started.
 ///
 /// # Errors
 /// A group cannot be made or entered.

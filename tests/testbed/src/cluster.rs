@@ -223,7 +223,8 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// The files of our own cluster go with its mount namespace; those beside an existing one lie on the machine's disk.
+    /// The files of our own cluster go with its mount namespace; those beside an existing one lie on the machine's
+    /// disk.
     fn drop(&mut self) {
         if !self.is_own() {
             drop(fs::remove_dir_all(&self.folder));

@@ -1,5 +1,5 @@
-//! What the testbed needs of the machine: the programs that it starts, where they are, and how a missing one is had.
-//! As root on Debian and its kin they are installed, announced first; elsewhere the command that provides them is named.
+//! What the testbed needs of the machine: the programs that it starts, where they are, and how a missing one is had. As
+//! root on Debian and its kin they are installed, announced first; elsewhere the command that provides them is named.
 
 use std::{
     env,
@@ -142,7 +142,8 @@ fn apt_get(options: &[&str], action: &[&str], packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A command that ends with this process, however this one ends: setpriv asks the kernel for it and becomes the program.
+/// A command that ends with this process, however this one ends: setpriv asks the kernel for it and becomes the
+/// program.
 pub fn bound(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
@@ -163,7 +164,8 @@ pub fn cache_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Waits for the lock on this file and holds it until the answer is dropped; the kernel lets go of it when a holder dies.
+/// Waits for the lock on this file and holds it until the answer is dropped; the kernel lets go of it when a holder
+/// dies.
 ///
 /// # Errors
 /// The file cannot be opened for writing.

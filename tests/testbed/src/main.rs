@@ -28,7 +28,8 @@ enum Cli {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
-    /// Shows a Deployment that starts only after its migration Job: the manifests of this repository, on a real cluster.
+    /// Shows a Deployment that starts only after its migration Job: the manifests of this repository, on a real
+    /// cluster.
     Demo,
     /// Builds the repository's Dockerfile, as root and without a Docker engine or a registry.
     Dockerfile {

@@ -1,6 +1,6 @@
-//! The cluster's node: containerd and a kubelet, on the same kernel, in the cluster's own namespaces and control groups.
-//! Pods hang on a bridge; the API server's address is one of the same network namespace, so that they reach it without
-//! kube-proxy. There is no DNS server and no way out.
+//! The cluster's node: containerd and a kubelet, on the same kernel, in the cluster's own namespaces and control
+//! groups. Pods hang on a bridge; the API server's address is one of the same network namespace, so that they reach it
+//! without kube-proxy. There is no DNS server and no way out.
 
 use std::{
     ffi::OsString,

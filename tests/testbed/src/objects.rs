@@ -1,6 +1,6 @@
-//! Objects that tests make, and the controllers and kubelets that tests play: where no node runs the pods, a test writes
-//! the status that its kubelet would have written. Settings are YAML as it stands within braces, `backoffLimit: 0,
-//! parallelism: 2`; what they name replaces what an object has by default.
+//! Objects that tests make, and the controllers and kubelets that tests play: where no node runs the pods, a test
+//! writes the status that its kubelet would have written. Settings are YAML as it stands within braces, `backoffLimit:
+//! 0, parallelism: 2`; what they name replaces what an object has by default.
 #![expect(clippy::missing_panics_doc, reason = "a test fails by a panic: everything here panics when it fails")]
 
 use k8s_openapi::jiff::Timestamp;
@@ -46,8 +46,8 @@ pub fn create_pod_with(namespace: &Namespace, name: &str, labels: &str, spec: &s
     );
 }
 
-/// A Deployment, `StatefulSet` and so on: settings of its spec, and of that of its pods. It selects them by `app: NAME`,
-/// and `tier: NAME` stands beside it, for those of which only some are its own.
+/// A Deployment, `StatefulSet` and so on: settings of its spec, and of that of its pods. It selects them by `app:
+/// NAME`, and `tier: NAME` stands beside it, for those of which only some are its own.
 pub fn create_workload(namespace: &Namespace, kind: &str, name: &str, spec: &str, pod: &str) {
     let template = json!({"metadata": {"labels": {"app": name, "tier": name}}, "spec": with(pod_spec(), pod)});
     let spec = with(json!({"selector": {"matchLabels": {"app": name}}, "template": template}), spec);
@@ -198,8 +198,8 @@ pub fn create_script(namespace: &Namespace, name: &str, spec: &str, script: &str
     create_job_with(namespace, name, "", spec, &pod);
 }
 
-/// The spec of a pod whose init container `wait` runs on a node, under the limits of `manifests/`, as the service account
-/// `shop`; the container's command and the like are given.
+/// The spec of a pod whose init container `wait` runs on a node, under the limits of `manifests/`, as the service
+/// account `shop`; the container's command and the like are given.
 pub fn waiter(namespace: &Namespace, container: &str) -> String {
     let wait =
         format!("name: wait, image: '{}', imagePullPolicy: IfNotPresent, {container}", namespace.cluster().image());

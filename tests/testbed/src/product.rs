@@ -47,8 +47,9 @@ fn executable(message: &str) -> Option<PathBuf> {
     Some(path.into())
 }
 
-/// The Cargo that runs this program, else the one of the user. It does not see what that Cargo tells this program of its
-/// own package: ring's build script reads these, and all that needs ring would be built again for every test program.
+/// The Cargo that runs this program, else the one of the user. It does not see what that Cargo tells this program of
+/// its own package: ring's build script reads these, and all that needs ring would be built again for every test
+/// program.
 fn cargo() -> Command {
     let mut command = machine::bound(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     for (name, _) in env::vars_os() {

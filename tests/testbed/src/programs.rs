@@ -25,7 +25,8 @@ const NAMES: [&str; 6] = ["etcd", "kube-apiserver", "kube-controller-manager", "
 const GO_FLAGS: [&str; 2] = ["-trimpath", "-buildvcs=false"];
 const LINK_FLAGS: &str = "-s -w";
 
-/// Built by `go install` each from its own module: one module for them and Kubernetes would change the versions of both.
+/// Built by `go install` each from its own module: one module for them and Kubernetes would change the versions of
+/// both.
 const NODE_TOOLS: [(&str, &[&str]); 2] = [
     (
         "2.4.2",
