@@ -1,4 +1,4 @@
-//! k8s-wait-for: waits until Jobs, Pods and Services are ready, and says why they are not.
+//! k8s-wait-for: waits until Jobs, Pods, Services and volume claims are ready, and says why they are not.
 //!
 //! This file parses, has it done and exits; it is the one place that does, and that prints an error chain.
 

@@ -25,7 +25,7 @@ use kube::config::AuthInfo;
 use serde_json::json;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::timeout::error::Elapsed;
 use tower::{BoxError, ServiceBuilder};
 
@@ -50,7 +50,7 @@ pub const SIZE_LIMIT: usize = 32 << 20;
 /// not cost the wait its memory.
 const ASIDE_LIMIT: usize = 1 << 20;
 const ASIDE: usize = 2;
-/// Of how many lists at a time, and for how long the next one waits for them.
+/// So many lists are asked for at a time, and so long the next one waits for those before it.
 const TURNS: usize = 2;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the runtime may have to poll others before a connection is free again: its own task and hyper's pool are
@@ -66,6 +66,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// the server's clock, in whole seconds; ours where it sends none
     pub date: Timestamp,
+    /// from the request on
+    pub took: Duration,
 }
 
 impl Answer {
@@ -84,7 +86,9 @@ pub struct Client {
 struct Access {
     login: Login,
     session: Mutex<Session>,
+    /// for lists
     turns: Semaphore,
+    /// for explanations
     aside: Semaphore,
 }
 
@@ -149,14 +153,16 @@ impl Client {
 
     /// The same of at most so many bytes; more are [`Class::TooLong`].
     pub async fn read_within(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Answer, Failure> {
+        let asked = Instant::now();
         let response = self.send(request).await?;
         let date = date(&response);
         let body = body(response, limit).await?;
+        let took = asked.elapsed();
         // Lets the connection go back to where the next request finds it: else that one would open another.
         for _ in 0..POLLS {
             yield_now().await;
         }
-        Ok(Answer { body, date })
+        Ok(Answer { body, date, took })
     }
 
     /// The same, but with so many others at a time as share few connections: two hundred targets that begin together
@@ -166,7 +172,7 @@ impl Client {
         self.read_within(request, limit).await
     }
 
-    /// The same for what the wait does not depend on.
+    /// One whole response body of what the wait does not depend on: a small one, over connections of its own.
     pub async fn read_aside(&self, request: Request<Vec<u8>>) -> Result<Answer, Failure> {
         // It is never closed.
         let _turn = self.access.aside.acquire().await;

@@ -68,7 +68,10 @@ pub fn parse(bytes: &[u8]) -> Result<Kubeconfig> {
         let read: Kubeconfig = match serde_json::from_value(document) {
             Ok(read) => read,
             // Its place is known to the other parser only.
-            Err(_) => Kubeconfig::from_yaml(&text).map_err(without_secrets)?,
+            Err(_) => match Kubeconfig::from_yaml(&text) {
+                Err(error) => return Err(without_secrets(error)),
+                Ok(_) => bail!("it is no kubeconfig: a number stands where a text has to be"),
+            },
         };
         merged = merged.merge(read)?;
     }

@@ -22,7 +22,7 @@ use crate::target::rules::{Failed, Missing};
 #[command(
     name = "k8s-wait-for",
     version,
-    about = "Waits until Jobs, Pods and Services are ready",
+    about = "Waits until Jobs, Pods, Services and volume claims are ready",
     no_binary_name = true,
     disable_help_flag = true,
     disable_version_flag = true

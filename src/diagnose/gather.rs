@@ -23,7 +23,7 @@ use crate::kinds::members::State;
 use crate::kinds::object::Event;
 use crate::kinds::pod::{Pod, state};
 use crate::kinds::service::Service;
-use crate::kinds::{self, Causes, EVENTS, POD_LOGS, PODS};
+use crate::kinds::{self, Causes, EVENTS, Judged, POD_LOGS, PODS, Reading};
 use crate::target::{Resource, Target};
 
 /// How many objects are looked at. A thousand pods that are stuck are stuck for the same reasons.
@@ -93,7 +93,7 @@ impl Inspector {
                 .await
             {
                 Ok(events) => evidence.events = events,
-                Err(gap) => evidence.gaps.extend(gap),
+                Err(gap) => evidence.gaps.push(gap),
             }
         }
     }
@@ -199,23 +199,26 @@ impl Inspector {
         if counted.is_empty() { others } else { counted }
     }
 
-    async fn events(&self, namespace: &str, fields: &str) -> Result<Vec<Event>, Option<String>> {
-        self.list(&EVENTS, Some(namespace), None, Some(fields.to_owned())).await.map_err(Some)
+    async fn events(&self, namespace: &str, fields: &str) -> Result<Vec<Event>, String> {
+        self.list(&EVENTS, Some(namespace), None, Some(fields.to_owned())).await
     }
 
-    /// About the objects themselves. Not warnings alone: what a claim waits for, its controllers say in a normal one.
+    /// About those of the objects that are not ready. Not warnings alone: what a claim waits for, its controllers say in
+    /// a normal one. Events outlive what they are about: a namesake's are none of it.
     async fn events_of(&self, target: &Target) -> Result<Vec<Event>, String> {
-        let (namespace, title) = (target.namespace(), kinds::of(&target.kind).title);
-        let by_kind = format!("involvedObject.kind={title}");
-        if let Some(name) = &target.selection.name {
-            let fields = format!("{by_kind},involvedObject.name={name}");
-            return self.list(&EVENTS, namespace, None, Some(fields)).await;
+        let row = kinds::of(&target.kind);
+        let Judged::Set(read) = row.judged else { return Ok(Vec::new()) };
+        let reading = Reading::of(target, None);
+        let objects: Vec<Box<RawValue>> =
+            self.list(&target.kind.resource, target.namespace(), labels(target), fields(target)).await?;
+        let facts = objects.iter().filter_map(|object| Some(read(object.get(), &reading).ok()?.0));
+        let mut events: Vec<Event> = Vec::new();
+        for fact in facts.filter(|fact| fact.state != State::Ready).take(BEHIND) {
+            let (namespace, name) = &*fact.key;
+            let fields = format!("involvedObject.kind={},involvedObject.name={name}", row.title);
+            let found: Vec<Event> = self.list(&EVENTS, Some(namespace), None, Some(fields)).await?;
+            events.extend(found.into_iter().filter(|event| *event.involved_object.uid == *fact.uid));
         }
-        let objects: Vec<OnlyMetadata> =
-            self.list(&target.kind.resource, namespace, labels(target), fields(target)).await?;
-        let names: BTreeSet<String> = objects.into_iter().map(|object| object.metadata.name).collect();
-        let mut events: Vec<Event> = self.list(&EVENTS, namespace, None, Some(by_kind)).await?;
-        events.retain(|event| names.contains(&event.involved_object.name));
         Ok(events)
     }
 

@@ -136,8 +136,11 @@ impl Schedule {
     /// The next answer. Pends while there is nothing to ask; may be dropped and called again.
     pub async fn next(&mut self) -> Learned {
         loop {
-            let due = self.cases.iter().filter_map(Case::due).chain(self.closing).min();
+            // While a report is made nothing else is begun: it would take the report's connections.
+            let due = self.cases.iter().filter_map(Case::due).filter(|_| self.closing_rounds.is_empty());
+            let due = due.chain(self.closing).min();
             tokio::select! {
+                biased;
                 Some(answer) = self.closing_rounds.next() => if let Some(learned) = self.answered(answer) {
                     return learned;
                 },
@@ -179,6 +182,7 @@ impl Schedule {
         if closing {
             self.closing = None;
             self.interrupt();
+            self.closing_rounds.clear();
         }
         for index in 0..self.cases.len() {
             let case = &mut self.cases[index];

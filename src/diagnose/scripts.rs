@@ -151,6 +151,24 @@ async fn report_on_a_failure_does_not_wait_for_other_questions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn report_on_a_failure_that_is_outlived_does_not_wait_either() {
+    let start = Instant::now();
+    let line = "pod/a pod/b pod/c pod/d";
+    let (mut schedule, _) = schedule(line, None, |at| if at < 10 { None } else { unscheduled(at) });
+    for index in 0..4 {
+        schedule.note(index, &waiting());
+    }
+    run(&mut schedule, start + Duration::from_secs(10)).await;
+    schedule.note(3, &Verdict::failed(Code::PodFailed, "failed"));
+    schedule.report(3);
+    let learned = schedule.next().await;
+    assert!(learned.is_report && learned.index == 3, "before anything else");
+    assert_eq!(text(&learned).as_deref(), Some("pod db-0 cannot be scheduled: at 10"));
+    run(&mut schedule, start + Duration::from_secs(20)).await;
+    assert!(schedule.cases.iter().all(|case| !case.running), "and what was under way was asked again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn report_on_a_failure_that_is_outlived_is_told_as_one() {
     let (mut schedule, _) = schedule("pod/a", None, unscheduled);
     schedule.note(0, &Verdict::failed(Code::PodFailed, "failed"));

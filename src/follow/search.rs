@@ -198,14 +198,14 @@ fn look<T: 'static>(
 }
 
 fn pod(json: &str) -> serde_json::Result<(Pod, String)> {
-    let mut pod: Pod = serde_json::from_str(json)?;
-    let version = std::mem::take(&mut pod.metadata.resource_version);
+    let pod: Pod = serde_json::from_str(json)?;
+    let version = pod.metadata.resource_version.clone();
     Ok((pod, version))
 }
 
 fn event(json: &str) -> serde_json::Result<(Event, String)> {
-    let mut event: Event = serde_json::from_str(json)?;
-    let version = std::mem::take(&mut event.metadata.resource_version);
+    let event: Event = serde_json::from_str(json)?;
+    let version = event.metadata.resource_version.clone();
     Ok((event, version))
 }
 

@@ -35,7 +35,6 @@ impl Settling {
         if !first && !has_changed {
             return;
         }
-        // A minute of trust on top of the settling time, because two clocks are compared; see `SURE`.
         let settled = self.time.is_zero() || first && age(youngest(), now) >= self.time + SURE;
         self.due = (!settled).then(|| Instant::now() + self.time);
     }

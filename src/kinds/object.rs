@@ -71,6 +71,7 @@ impl Event {
 #[serde(default)]
 pub struct Involved {
     pub kind: String,
+    pub namespace: String,
     pub name: String,
     pub uid: String,
 }

@@ -24,7 +24,7 @@ pub static ROW: Row = Row {
     reads: &[],
     explained_by: &[
         Read { resource: &ROW.kind.resource, verbs: LIST, why: "near names" },
-        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
+        Read { resource: &EVENTS, verbs: LIST, why: "events about it" },
     ],
     judged: Judged::Set(read),
     causes: None,

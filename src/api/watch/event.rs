@@ -1,4 +1,4 @@
-//! One line of a watch → what happened, and the version to resume from after it.
+//! One line of a watch → what happened, with the object's JSON.
 //!
 //! Pure. What cannot be read is no event: then the whole query is listed again.
 
@@ -28,7 +28,7 @@ pub enum End {
     /// what came before it is forgotten: list again
     Expired,
     /// what it said cannot be read
-    Garbage,
+    Garbage(String),
     /// it said nothing any more
     Silent,
 }
@@ -61,8 +61,14 @@ struct Version {
 impl End {
     /// Something that cannot be read.
     pub fn garbage(error: &dyn fmt::Display) -> Self {
-        tracing::warn!(%error, "a watch event that cannot be read");
-        Self::Garbage
+        Self::Garbage(error.to_string())
+    }
+
+    /// What nobody expects is worth a line.
+    pub fn log(&self) {
+        if let Self::Garbage(error) = self {
+            tracing::warn!(%error, "a watch event that cannot be read");
+        }
     }
 }
 
@@ -136,9 +142,9 @@ mod tests {
         assert!(matches!(read(error(410).as_bytes()), Err(End::Expired)));
         assert!(matches!(read(error(500).as_bytes()), Err(End::Broken(_))));
         for garbage in ["", "<html>", "{}", "null", r#"{"type":"BOOKMARK","object":{"metadata":{}}}"#] {
-            assert!(matches!(read(garbage.as_bytes()), Err(End::Garbage)), "{garbage}");
+            assert!(matches!(read(garbage.as_bytes()), Err(End::Garbage(_))), "{garbage}");
         }
-        assert!(matches!(version(String::new()), Err(End::Garbage)), "an object without a version");
+        assert!(matches!(version(String::new()), Err(End::Garbage(_))), "an object without a version");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Objects are handed on as JSON as soon as a page is there, so that memory holds one page at a time. A page is limited
 //! in objects, and in bytes: one that is too long is asked for again in smaller pieces.
 
+use std::time::Duration;
+
 use futures::future::{FutureExt, LocalBoxFuture};
 use http::Request;
 use k8s_openapi::jiff::Timestamp;
@@ -45,6 +47,7 @@ pub struct Seen {
     pub date: Timestamp,
     /// of all answers
     pub bytes: usize,
+    pub took: Duration,
 }
 
 impl Lister {
@@ -81,7 +84,7 @@ impl Lister {
 
     async fn pages(&mut self) -> Result<Seen, Failure> {
         let is_named = self.query.name.is_some();
-        let (mut bytes, mut token) = (0, None);
+        let (mut bytes, mut took, mut token) = (0, Duration::ZERO, None);
         loop {
             let parameters = ListParams {
                 label_selector: self.query.labels.clone(),
@@ -100,6 +103,7 @@ impl Lister {
                 answer => answer?,
             };
             bytes += answer.body.len();
+            took += answer.took;
             // A few large ones among many small ones.
             if answer.body.len() < PAGE_BYTES / 8 {
                 self.page = (self.page * 4).min(PAGE);
@@ -110,7 +114,7 @@ impl Lister {
             }
             token = list.metadata.continue_token.filter(|token| !token.is_empty());
             if token.is_none() {
-                return Ok(Seen { version: list.metadata.resource_version, date: answer.date, bytes });
+                return Ok(Seen { version: list.metadata.resource_version, date: answer.date, bytes, took });
             }
         }
     }
@@ -123,10 +127,10 @@ impl Lister {
                 let json =
                     std::str::from_utf8(&answer.body).map_err(|_| Failure::transient("an answer that is no UTF-8"));
                 let version = self.take(json?).map_err(|error| answer.unreadable(&error))?;
-                Ok(Seen { version, date: answer.date, bytes: answer.body.len() })
+                Ok(Seen { version, date: answer.date, bytes: answer.body.len(), took: answer.took })
             }
             Err(failure) if failure.class == Class::NotFound => {
-                Ok(Seen { version: String::new(), date: Timestamp::now(), bytes: 0 })
+                Ok(Seen { version: String::new(), date: Timestamp::now(), bytes: 0, took: Duration::ZERO })
             }
             Err(failure) => Err(failure),
         }

@@ -151,7 +151,7 @@ impl Watcher {
         let seen = self.list_or_get().await;
         self.tried = Instant::now();
         let (resume, suspicion) = (self.resume.take(), self.suspicion.take());
-        let Seen { version, date, bytes } = match (seen, resume) {
+        let Seen { version, date, bytes, took } = match (seen, resume) {
             (Ok(seen), _) => seen,
             // It is not watches alone that fail: what resuming brings is not given away for a list.
             (Err(failure), Some(version)) => {
@@ -169,7 +169,7 @@ impl Watcher {
         // The list shows how things stood when it was asked for, or later: what happened since may be in it or not.
         (self.asked, self.seen) = (Some(asked), asked);
         // One object costs the same each time.
-        self.cost = self.lister.query().name.is_none().then(|| Cost { took: asked.elapsed(), bytes });
+        self.cost = self.lister.query().name.is_none().then_some(Cost { took, bytes });
         self.recovered();
         self.queue.push_back(Update::Listed(Listed { objects: Vec::new(), date, asked }));
         if self.lister.query().once {
@@ -419,7 +419,7 @@ impl Watcher {
         let written = read_as_written(line).and_then(|event| self.take_object(event).ok());
         let (version, update) = match written {
             Some(taken) => taken,
-            None => self.take_object(read(line)?)?,
+            None => read(line).and_then(|event| self.take_object(event)).inspect_err(End::log)?,
         };
         // Only now: an object that cannot be read must come again.
         if let Phase::Follow(following) = &mut self.phase {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::kinds::object::Event;
 use crate::kinds::pod::Pod;
 use crate::kinds::{self, Causes};
-use crate::target::Target;
+use crate::target::{Scope, Target};
 use crate::text::{count, cut, without_escapes};
 
 mod cause;
@@ -23,7 +23,7 @@ pub use pod::{container_in_question, subject};
 pub struct Evidence {
     /// the pods behind it that are not fine
     pub pods: Vec<Pod>,
-    /// about its [`subject`], or about the Job where there is no pod
+    /// about its [`subject`], about the Job where there is no pod, or about objects of which only events tell
     pub events: Vec<Event>,
     /// of the container that matters most
     pub log: Option<Log>,
@@ -116,7 +116,8 @@ fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<St
 
 /// What the newest event says of an object that nothing else explains.
 fn own_event(target: &Target, event: &Folded) -> String {
-    format!("{} {}: {} ({})", target.kind.name, event.name, event.message, event.reason)
+    let place = if target.scope == Scope::All { format!("{}/", event.namespace) } else { String::new() };
+    format!("{} {place}{}: {} ({})", target.kind.name, event.name, event.message, event.reason)
 }
 
 /// Events of one reason about one kind of object.
@@ -124,6 +125,7 @@ struct Folded<'a> {
     kind: &'a str,
     reason: &'a str,
     /// of the object that the newest is about
+    namespace: &'a str,
     name: &'a str,
     times: i32,
     /// of the newest
@@ -146,6 +148,7 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
                 Folded {
                     kind,
                     reason,
+                    namespace: &newest.involved_object.namespace,
                     name: &newest.involved_object.name,
                     times,
                     message: cause::event(&newest.reason, &newest.message),
@@ -255,7 +258,7 @@ mod tests {
     #[test]
     fn newest_event_explains_what_has_no_pods() {
         use crate::kinds::pvc;
-        use crate::target::{Demand, Scope, Selection};
+        use crate::target::{Demand, Selection};
 
         let event = |reason: &str, at: &str, message: &str| -> Event {
             let about = serde_json::json!({"kind": "PersistentVolumeClaim", "name": "data"});
