@@ -27,6 +27,8 @@ struct Asked {
     version: String,
     /// of a further page
     page: Option<String>,
+    /// how many objects
+    limit: Option<u32>,
     /// how many of the same kind came before
     before: usize,
 }
@@ -147,8 +149,9 @@ fn asked(request: &Request<Body>, at: u64, log: &[(u64, String)]) -> Asked {
     };
     let version = parameter("resourceVersion").unwrap_or_default();
     let page = parameter("continue");
+    let limit = parameter("limit").and_then(|limit| limit.parse().ok());
     let before = log.iter().filter(|(_, text)| text.starts_with(&format!("> {what}"))).count();
-    Asked { at, what, version, page, before }
+    Asked { at, what, version, page, limit, before }
 }
 
 type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, BoxError>>;
@@ -574,6 +577,56 @@ async fn selector_is_listed_page_by_page() {
     })
     .await;
     assert_eq!(shown(&told)[..4], ["0 > list", "0 > list", "0 listed 2", "0 > watch 7"]);
+}
+
+/// A hundred objects of 100 KB each would not fit into the memory of an init container.
+#[tokio::test(start_paused = true)]
+async fn page_that_is_too_long_is_asked_for_in_smaller_pieces() {
+    let setting = Setting { by_selector: true, ..Setting::default() };
+    let limits = Arc::new(Mutex::new(Vec::new()));
+    let asked_for = Arc::clone(&limits);
+    let told = timeline(5, setting, move |asked| {
+        if asked.what == "watch" {
+            return quiet();
+        }
+        let limit = asked.limit.expect("a selector is listed in pages");
+        asked_for.lock().expect("nobody panicked").push(limit);
+        // Large objects first, and then small ones.
+        let (size, next) = match asked.page.as_deref() {
+            None => (100_000, Some("small")),
+            _ => (10, None),
+        };
+        let object = json!({"metadata": {"name": "db-0", "resourceVersion": "3"}, "data": "x".repeat(size)});
+        let list =
+            json!({"metadata": {"resourceVersion": "7", "continue": next}, "items": vec![object; limit as usize]});
+        Reply::Answer(200, None, list.to_string())
+    })
+    .await;
+    assert_eq!(*limits.lock().expect("nobody panicked"), [100, 25, 6, 6]);
+    assert_eq!(times(&told, "listed 12"), [0], "what came of a page that was too long does not count: {told:?}");
+}
+
+/// One object that is too large for a page is read alone; what comes after it is not read one by one.
+#[tokio::test(start_paused = true)]
+async fn pages_grow_again_after_a_large_object() {
+    let setting = Setting { by_selector: true, ..Setting::default() };
+    let limits = Arc::new(Mutex::new(Vec::new()));
+    let asked_for = Arc::clone(&limits);
+    timeline(5, setting, move |asked| {
+        if asked.what == "watch" {
+            return quiet();
+        }
+        let limit = asked.limit.expect("a selector is listed in pages");
+        asked_for.lock().expect("nobody panicked").push(limit);
+        let page: usize = asked.page.as_deref().map_or(0, |page| page.parse().expect("a number"));
+        let size = if page == 0 { 3 << 20 } else { 10 };
+        let next = (page < 4).then(|| (page + 1).to_string());
+        let object = json!({"metadata": {"name": "db-0", "resourceVersion": "3"}, "data": "x".repeat(size)});
+        let list = json!({"metadata": {"resourceVersion": "7", "continue": next}, "items": [object]});
+        Reply::Answer(200, None, list.to_string())
+    })
+    .await;
+    assert_eq!(*limits.lock().expect("nobody panicked"), [100, 25, 6, 1, 1, 4, 16, 64]);
 }
 
 #[tokio::test(start_paused = true)]
