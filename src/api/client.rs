@@ -299,7 +299,10 @@ fn stack(config: &Config) -> anyhow::Result<kube::Client> {
     let trusting = trust(config);
     let connector = trusting.rustls_https_connector_with_connector(route).with_context(|| tls_hint(&trusting))?;
     let connector = ServiceBuilder::new().map_err(late).map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
-    let transport: Transport<_, Body> = Transport::builder(TokioExecutor::new()).build(connector);
+    let mut transport = Transport::builder(TokioExecutor::new());
+    // What was connected for one request and found another way meanwhile is not kept: lists need no more than this.
+    transport.pool_max_idle_per_host(TURNS);
+    let transport: Transport<_, Body> = transport.build(connector);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .layer(config.extra_headers_layer().context("cannot use the impersonation settings")?)
