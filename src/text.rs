@@ -1,7 +1,7 @@
 //! Words from numbers, and what has to be done to text from elsewhere before people see it.
 //!
-//! [`harmless`] is called where lines, rows and messages are made (`output`), and nowhere else: no other part has to
-//! think of it.
+//! [`harmless`] is called where lines, rows and messages are made (`output`, and a refusal in `main`), and nowhere
+//! else: no other part has to think of it.
 
 use std::time::Duration;
 

@@ -112,14 +112,7 @@ impl Client {
     /// A configuration that a person has to mend.
     pub async fn new(login: Login) -> anyhow::Result<Self> {
         let session = Session::start(&login).await.with_context(|| format!("cannot use {}", login.origin))?;
-        Ok(Self {
-            access: Arc::new(Access {
-                login,
-                session: Mutex::new(session),
-                turns: Semaphore::new(TURNS),
-                aside: Semaphore::new(ASIDE),
-            }),
-        })
+        Ok(Self { access: Arc::new(Access::new(login, session)) })
     }
 
     /// One whose API server is this service: for scripts under a paused clock.
@@ -136,14 +129,7 @@ impl Client {
         let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
         let config = Config::new(http::Uri::from_static("http://localhost"));
         let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
-        Self {
-            access: Arc::new(Access {
-                login,
-                session: Mutex::new(session),
-                turns: Semaphore::new(TURNS),
-                aside: Semaphore::new(ASIDE),
-            }),
-        }
+        Self { access: Arc::new(Access::new(login, session)) }
     }
 
     /// One whole response body.
@@ -228,6 +214,10 @@ fn unconnected(error: &(dyn StdError + 'static)) -> Failure {
 }
 
 impl Access {
+    fn new(login: Login, session: Session) -> Self {
+        Self { login, session: Mutex::new(session), turns: Semaphore::new(TURNS), aside: Semaphore::new(ASIDE) }
+    }
+
     /// The present session; a new one when its credentials have run out or were refused and others can be had, or when
     /// the files that it was made of may have changed.
     async fn session(&self) -> Result<Session, Failure> {

@@ -6,6 +6,8 @@
 //! (`pkg/apis/batch/validation`). `SuccessCriteriaMet` alone is not the end: a drained migration pod was seen writing
 //! for 6 s after it.
 
+use std::borrow::Cow;
+
 use k8s_openapi::api::batch::v1::{JobCondition, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
@@ -19,7 +21,7 @@ use crate::target::{Demand, Kind, Resource};
 use crate::text::count;
 
 pub static ROW: Row = Row {
-    kind: Kind { name: std::borrow::Cow::Borrowed("job"), resource: Resource::namespaced("batch", "v1", "jobs") },
+    kind: Kind { name: Cow::Borrowed("job"), resource: Resource::namespaced("batch", "v1", "jobs") },
     title: "Job",
     aliases: &[],
     modes: &[
