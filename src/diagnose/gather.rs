@@ -22,7 +22,7 @@ use crate::kinds::job::Job;
 use crate::kinds::members::State;
 use crate::kinds::object::Event;
 use crate::kinds::pod::{Pod, state};
-use crate::kinds::service::Service;
+use crate::kinds::service::{self, Service};
 use crate::kinds::{self, Causes, EVENTS, Judged, POD_LOGS, PODS, Reading};
 use crate::target::{Resource, Target};
 
@@ -130,15 +130,15 @@ impl Inspector {
                 Ok((of_present_jobs(pods), jobs))
             }
             Some(Causes::Pods) => {
-                let pods = self.list_pods(target.namespace(), labels(target), fields(target)).await?;
+                let pods = self.list_pods(target.namespace(), target.queried_labels(), fields(target)).await?;
                 Ok((self.counted(pods), Vec::new()))
             }
             Some(Causes::PodsOfServices) => {
                 let services: Vec<Service> =
-                    self.list(resource, target.namespace(), labels(target), fields(target)).await?;
+                    self.list(resource, target.namespace(), target.queried_labels(), fields(target)).await?;
                 let mut pods = Vec::new();
                 for service in services.iter().filter(|service| !service.spec.selector.is_empty()).take(BEHIND) {
-                    let labels = joined(&service.spec.selector);
+                    let labels = service::selector(&service.spec.selector);
                     pods.extend(self.list_pods(Some(&service.metadata.namespace), Some(labels), None).await?);
                 }
                 Ok((self.counted(pods), Vec::new()))
@@ -153,7 +153,7 @@ impl Inspector {
             return Ok(vec![name.clone()]);
         }
         let (resource, namespace) = (&target.kind.resource, target.namespace());
-        let jobs: Vec<Job> = self.list(resource, namespace, labels(target), fields(target)).await?;
+        let jobs: Vec<Job> = self.list(resource, namespace, target.queried_labels(), fields(target)).await?;
         Ok(jobs.into_iter().filter(|job| !job.is_complete()).map(|job| job.metadata.name).collect())
     }
 
@@ -183,10 +183,9 @@ impl Inspector {
             match list {
                 Ok(list) => return Ok(list.items.unwrap_or_default()),
                 // Fewer of them say as much.
-                Err(failure) if failure.class == Class::TooLong && limit > 1 => limit /= 4,
+                Err(failure) if failure.class == Class::TooLong && limit > 1 => limit = (limit / 4).max(1),
                 Err(failure) => return Err(gap("list", &resource.plural, namespace, &failure)),
             }
-            limit = limit.max(1);
         }
     }
 
@@ -210,7 +209,7 @@ impl Inspector {
         let Judged::Set(read) = row.judged else { return Ok(Vec::new()) };
         let reading = Reading::of(target, None);
         let objects: Vec<Box<RawValue>> =
-            self.list(&target.kind.resource, target.namespace(), labels(target), fields(target)).await?;
+            self.list(&target.kind.resource, target.namespace(), target.queried_labels(), fields(target)).await?;
         let facts = objects.iter().filter_map(|object| Some(read(object.get(), &reading).ok()?.0));
         let mut events: Vec<Event> = Vec::new();
         for fact in facts.filter(|fact| fact.state != State::Ready).take(BEHIND) {
@@ -303,24 +302,15 @@ fn gap(verb: &str, plural: &str, namespace: Option<&str>, failure: &Failure) -> 
     format!("no more is known: cannot {verb} {plural} in {place}: {failure}")
 }
 
-fn labels(target: &Target) -> Option<String> {
-    target.selection.labels.as_ref().filter(|_| target.selection.name.is_none()).map(ToString::to_string)
-}
-
 fn fields(target: &Target) -> Option<String> {
     let name = target.selection.name.as_ref().map(|name| format!("metadata.name={name}"));
     name.or(target.selection.fields.clone())
 }
 
-fn joined(labels: &BTreeMap<String, String>) -> String {
-    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
-}
-
 /// Pods of an earlier Job under the same name may still be there: of each name those of the Job with the youngest pod.
 fn of_present_jobs(mut pods: Vec<Pod>) -> Vec<Pod> {
-    let born = |pod: &Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let owner = |pod: &Pod| pod.metadata.controller().map(|owner| (owner.name.clone(), owner.uid.clone()));
-    pods.sort_by_key(born);
+    pods.sort_by_key(|pod| pod.metadata.created());
     let youngest: BTreeMap<String, String> = pods.iter().filter_map(owner).collect();
     let present: BTreeSet<(String, String)> = youngest.into_iter().collect();
     pods.retain(|pod| owner(pod).is_some_and(|owner| present.contains(&owner)));

@@ -36,8 +36,7 @@ impl Setup {
         let selection = &target.selection;
         let query = Query {
             name: selection.name.clone(),
-            // The labels of a named object are judged here: else one that does not match could not be told from none.
-            labels: selection.labels.as_ref().filter(|_| !target.is_named()).map(ToString::to_string),
+            labels: target.queried_labels(),
             fields: selection.fields.clone(),
             once: self.policy.once,
             ..Query::all(&target.kind.resource, target.namespace())
@@ -72,8 +71,7 @@ impl Setup {
                 |resource, labels| Query { labels: Some(labels), once, ..Query::all(resource, Some(namespace)) };
             match &entry.backend {
                 Backend::Pods(labels) => {
-                    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    let (query, reading) = (query(&PODS, labels.join(",")), reading.clone());
+                    let (query, reading) = (query(&PODS, service::selector(labels)), reading.clone());
                     let read = move |json: &str| pod::read(json, &reading);
                     Some(BackendUpdates::Pods(updates(client.clone(), query, pause, &look_by, read)))
                 }

@@ -56,6 +56,11 @@ pub struct Service {
     pub spec: Spec,
 }
 
+/// The label selector of the pods behind a Service: its `spec.selector` as the API is asked with it.
+pub fn selector(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
 /// What is behind it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

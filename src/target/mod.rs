@@ -124,6 +124,12 @@ impl Target {
         }
     }
 
+    /// The label selector that the API is asked with. The labels of a named object are judged here: else one that does
+    /// not match could not be told from none.
+    pub fn queried_labels(&self) -> Option<String> {
+        self.selection.labels.as_ref().filter(|_| !self.is_named()).map(ToString::to_string)
+    }
+
     /// Whether it speaks of one object. What a selector matches may come at any time.
     pub fn is_named(&self) -> bool {
         self.selection.name.is_some()
