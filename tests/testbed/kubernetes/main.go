@@ -1,6 +1,6 @@
 // The control plane, the kubelet and kubectl of one Kubernetes version in one binary: they share nearly all of
 // their code, so that one link step and 140 MB do for what would be six of each. The name that it is called by
-// (a link to it) says which program it is.
+// (a link to it) says which program it is; one of them, jsonpath, is only here.
 package main
 
 import (
@@ -39,6 +39,11 @@ func main() {
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			util.CheckErr(err)
+		}
+	case "jsonpath":
+		if err := answerJSONPaths(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 	default:
 		fmt.Fprintf(os.Stderr, "%s: not a program of this binary\n", name)

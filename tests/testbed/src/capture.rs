@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Mutex,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Cluster, Namespace, machine,
+    namespace::is_of_cluster,
     objects::{self, is_live},
 };
 
@@ -27,6 +29,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 const CAPTURED: &str = "---\n# What the API server returned: `testbed capture` writes this part.\n";
 /// The kind of an item that is no object.
 const LOG: &str = "Log";
+/// The kinds of which custom resources are made.
+const DEFINITIONS: &str = "definitions.yaml";
 /// How many cases are played at once; they mostly wait for controllers.
 const SIDE_BY_SIDE: usize = 6;
 
@@ -52,7 +56,8 @@ struct LogOf {
     container: String,
 }
 
-/// One thing that a user, a kubelet or a controller of somebody else does. `to` and `of` are one object, `job/migrate`,
+/// One thing that a user, a kubelet or a controller of somebody else does. What it names in no namespace is this case's
+/// own, and gone after it. `to` and `of` are one object, `job/migrate`,
 /// or all of a kind, `event`, or with a selector, `pod job-name=migrate`, all of that kind that have not ended.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -60,6 +65,11 @@ enum Step {
     Apply(Value),
     /// Creates it and keeps the server's answer, for what no controller has seen yet.
     Post(Value),
+    /// Applies `is` as what `by` has made.
+    Owned {
+        by: String,
+        is: Value,
+    },
     Patch {
         to: String,
         with: Value,
@@ -73,6 +83,8 @@ enum Step {
         of: String,
         has: Value,
     },
+    /// What comes after is younger, by the API's clock of whole seconds.
+    Tick,
 }
 
 /// Plays those of the cases that are for a cluster like this one, and writes what they came to.
@@ -80,13 +92,22 @@ enum Step {
 /// # Errors
 /// A file cannot be read or written; what fails on the cluster is a panic, as in a test.
 pub fn capture(cluster: &Cluster, files: &[PathBuf]) -> Result<()> {
-    let files: Vec<&PathBuf> = files.iter().filter(|file| needs_node(file) == cluster.has_node()).collect();
-    let todo = Mutex::new(files.iter());
+    define_kinds(&Namespace::create(cluster, "definitions"))?;
+    let files = files.iter().filter(|file| needs_node(file) == cluster.has_node());
+    let parts: Vec<Part> = files.map(|file| Part::read(file)).collect::<Result<_>>()?;
+    // The scheduler speaks of all nodes that there are, whoever made them.
+    let (with_nodes, others): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.case.makes("Node"));
+    capture_together(cluster, &others)?;
+    capture_together(cluster, &with_nodes)
+}
+
+fn capture_together(cluster: &Cluster, parts: &[&Part]) -> Result<()> {
+    let todo = Mutex::new(parts.iter());
     let next = || todo.lock().ok()?.next();
     thread::scope(|scope| {
         let work = || {
-            while let Some(file) = next() {
-                capture_one(cluster, file).with_context(|| format!("capture {}", name(file)))?;
+            while let Some(part) = next() {
+                capture_one(cluster, part).with_context(|| format!("capture {}", name(part.file)))?;
             }
             Ok(())
         };
@@ -137,23 +158,81 @@ pub fn objects(file: &Path) -> Result<Vec<Value>> {
     Ok(objects.iter().filter(|object| object["kind"] != LOG).cloned().collect())
 }
 
-fn capture_one(cluster: &Cluster, file: &Path) -> Result<()> {
-    let text = fs::read_to_string(file)?;
-    let by_hand = text.split_once("---\n").map_or(text.as_str(), |(by_hand, _)| by_hand);
-    let document: Value = serde_saphyr::from_str(by_hand)?;
-    let case: Case = serde_json::from_value(document)?;
+/// What of a file was written by hand.
+struct Part<'a> {
+    file: &'a Path,
+    text: String,
+    case: Case,
+}
+
+impl<'a> Part<'a> {
+    fn read(file: &'a Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("read {}", name(file)))?;
+        let text = text.split_once("---\n").map_or(text.as_str(), |(text, _)| text).to_owned();
+        let document: Value = serde_saphyr::from_str(&text).with_context(|| format!("parse {}", name(file)))?;
+        let case = serde_json::from_value(document).with_context(|| format!("parse {}", name(file)))?;
+        Ok(Self { file, text, case })
+    }
+}
+
+impl Case {
+    fn made(&self) -> impl Iterator<Item = &Value> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Apply(object) | Step::Post(object) | Step::Owned { is: object, .. } => Some(object),
+            _ => None,
+        })
+    }
+
+    fn makes(&self, kind: &str) -> bool {
+        self.made().any(|object| object["kind"] == kind)
+    }
+}
+
+fn capture_one(cluster: &Cluster, Part { file, text, case }: &Part) -> Result<()> {
     let namespace = Namespace::create(cluster, &file.file_stem().unwrap_or_default().to_string_lossy());
     let mut objects = Vec::new();
     for step in &case.steps {
         objects.extend(play(&namespace, step)?);
     }
     // One by one: the items of a list do not say what they are.
-    let kept = case.keep.iter().flat_map(|kind| names(kind, &namespace.list(kind, "")));
+    let kept = case.keep.iter().flat_map(|of| kept(&namespace, of));
     objects.extend(kept.map(|path| namespace.get(&path)));
     let mut objects: Vec<Value> = objects.into_iter().map(trimmed).collect();
     objects.extend(case.log.iter().flat_map(|log| logs(&namespace, log)));
-    fs::write(file, format!("{by_hand}{CAPTURED}{}", serde_saphyr::to_string(&objects)?))?;
+    fs::write(file, format!("{text}{CAPTURED}{}", serde_saphyr::to_string(&objects)?))?;
+    for path in case.made().filter_map(path_in_cluster).filter(|path| namespace.find(path).is_some()) {
+        namespace.delete(&path);
+    }
     machine::progress(&format!("captured {}", name(file)));
+    Ok(())
+}
+
+/// The objects of a kind, those of a selector, or one.
+fn kept(namespace: &Namespace, of: &str) -> Vec<String> {
+    let kind = of.split([' ', '/']).next().unwrap_or_default();
+    names(kind, &all(namespace, of))
+}
+
+/// Of an object in no namespace: `node/worker`.
+fn path_in_cluster(object: &Value) -> Option<String> {
+    let kind = object["kind"].as_str().filter(|kind| is_of_cluster(kind))?;
+    Some(format!("{}/{}", kind.to_lowercase(), object["metadata"]["name"].as_str()?))
+}
+
+/// Defines the kinds that cases need and that no cluster has: one for all, since discovery is slow to see each.
+///
+/// # Errors
+/// The definitions cannot be read.
+pub fn define_kinds(namespace: &Namespace) -> Result<()> {
+    let text = fs::read_to_string(Path::new(FOLDER).join(DEFINITIONS)).context("read the definitions")?;
+    let definitions: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+    for definition in &definitions {
+        namespace.apply_object(definition);
+        let path = path_in_cluster(definition).context("a definition is in no namespace")?;
+        let established = json!({"status": {"conditions": [{"type": "Established", "status": "True"}]}});
+        let is_there = || namespace.find(&path).filter(|it| contains(it, &established));
+        namespace.eventually(&format!("{path} is established"), is_there);
+    }
     Ok(())
 }
 
@@ -174,6 +253,7 @@ fn play(namespace: &Namespace, step: &Step) -> Result<Option<Value>> {
     match step {
         Step::Apply(object) => namespace.apply_object(object),
         Step::Post(object) => return post(namespace, "fieldManager=testbed", object).map(Some),
+        Step::Owned { by, is } => namespace.apply_object(&owned(&namespace.get(by), is)),
         Step::Patch { to, with } => paths(namespace, to).iter().for_each(|path| namespace.patch(path, with)),
         Step::Status { to, with } => paths(namespace, to).iter().for_each(|path| namespace.write_status(path, with)),
         Step::Delete(path) => paths(namespace, path).iter().for_each(|path| namespace.delete(path)),
@@ -181,8 +261,22 @@ fn play(namespace: &Namespace, step: &Step) -> Result<Option<Value>> {
             let objects = find(namespace, of);
             objects.iter().any(|object| contains(object, has)).then_some(())
         }),
+        Step::Tick => thread::sleep(Duration::from_secs(1)),
     }
     Ok(None)
+}
+
+/// As its controller would make it, or `kubectl create job --from`.
+fn owned(owner: &Value, object: &Value) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": objects::name(owner),
+        "uid": objects::uid(owner),
+        "controller": true,
+    }]);
+    object
 }
 
 /// What a step speaks of; what a controller is still to make is waited for.
@@ -239,7 +333,9 @@ fn trimmed(mut object: Value) -> Value {
 pub fn post_back(namespace: &Namespace, captured: &Value) -> Result<()> {
     let dry_run = "dryRun=All&fieldValidation=Strict";
     post(namespace, dry_run, &creatable(namespace, captured)).context("create it")?;
-    let Some(status) = captured.get("status") else { return Ok(()) };
+    // Another one in no namespace would be there for all: a node takes pods, an APIService is in all discovery.
+    let is_in_namespace = captured["kind"].as_str().is_some_and(|kind| !is_of_cluster(kind));
+    let Some(status) = captured.get("status").filter(|_| is_in_namespace) else { return Ok(()) };
     let made =
         post(namespace, "fieldManager=testbed", &left_alone(namespace, captured)).context("create one like it")?;
     let name = made["metadata"]["name"].as_str().unwrap_or_default();
@@ -259,7 +355,7 @@ fn url(namespace: &Namespace, object: &Value) -> Result<String> {
     let kind = object["kind"].as_str().context("an object has a kind")?;
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-    Ok(DynamicObject::url_path(&resource, Some(namespace.name())))
+    Ok(DynamicObject::url_path(&resource, Some(namespace.name()).filter(|_| !is_of_cluster(kind))))
 }
 
 fn send(namespace: &Namespace, request: http::request::Builder, body: &Value) -> Result<Value> {
@@ -281,20 +377,24 @@ fn creatable(namespace: &Namespace, captured: &Value) -> Value {
     if object["kind"] == "Event" {
         object["involvedObject"]["namespace"] = namespace.name().into();
     }
-    if object["kind"] == "Service" {
+    if object["kind"] == "Service" && object["spec"]["clusterIP"] != "None" {
         // Two Services cannot have one address, and the other may still be there.
         remove(&mut object["spec"], &["clusterIP", "clusterIPs"]);
     }
     object
 }
 
-/// One that no controller touches while its status is tried: no owner, no name that is taken, no Job controller.
+/// One that no controller touches while its status is tried: no owner, no name that is taken, no Job controller,
+/// no pods to make.
 fn left_alone(namespace: &Namespace, captured: &Value) -> Value {
     let mut object = creatable(namespace, captured);
     remove(&mut object["metadata"], &["name", "ownerReferences", "finalizers", "deletionTimestamp"]);
     object["metadata"]["generateName"] = "again-".into();
     if object["kind"] == "Job" {
         object["spec"]["managedBy"] = "testbed.example/nobody".into();
+    }
+    if object["spec"]["replicas"].is_number() {
+        object["spec"]["replicas"] = 0.into();
     }
     object
 }

@@ -299,6 +299,8 @@ fn controller_manager_arguments(credentials: &Credentials) -> Vec<OsString> {
         ("kube-api-burst", "500".into()),
         ("leader-elect", "false".into()),
         ("secure-port", "0".into()),
+        // It deletes every pod on a node that is not there, as most pods of tests are, once or twice a minute.
+        ("controllers", "*,-pod-garbage-collector-controller".into()),
     ])
 }
 

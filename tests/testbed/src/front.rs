@@ -25,6 +25,8 @@ pub struct Asked {
     pub at: Instant,
     /// path and query
     pub target: String,
+    /// the form in which an answer is asked for
+    pub accept: String,
     /// how many like it (a watch, or none) came before
     pub before: usize,
 }
@@ -94,15 +96,15 @@ fn lock(asked: &Mutex<Vec<Asked>>) -> std::sync::MutexGuard<'_, Vec<Asked>> {
 
 /// One request a connection: every answer says so.
 async fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, script: &Script, client: &Client) -> io::Result<()> {
-    let target = read_target(&mut stream).await?;
-    let mut asked = Asked { at: Instant::now(), target, before: 0 };
+    let (target, accept) = read_head(&mut stream).await?;
+    let mut asked = Asked { at: Instant::now(), target, accept, before: 0 };
     {
         let mut log = lock(log);
         asked.before = log.iter().filter(|other| other.is_watch() == asked.is_watch()).count();
         log.push(asked.clone());
     }
     match script(&asked) {
-        Reply::Pass => pass(stream, &asked.target, client).await,
+        Reply::Pass => pass(stream, &asked, client).await,
         Reply::Say(text) => stream.write_all(text.as_bytes()).await,
         Reply::SayThen(text, after, cut) => {
             stream.write_all(text.as_bytes()).await?;
@@ -118,20 +120,25 @@ async fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, script: &Script, 
 }
 
 /// A GET has nothing after its head.
-async fn read_target(stream: &mut TcpStream) -> io::Result<String> {
+async fn read_head(stream: &mut TcpStream) -> io::Result<(String, String)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);
     }
     let head = String::from_utf8_lossy(&head);
-    head.split(' ').nth(1).map(str::to_owned).ok_or_else(|| io::Error::other("no request line"))
+    let target = head.split(' ').nth(1).ok_or_else(|| io::Error::other("no request line"))?;
+    let accept =
+        head.lines().filter_map(|line| line.split_once(": ")).find(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    Ok((target.to_owned(), accept.map_or("application/json", |(_, forms)| forms).to_owned()))
 }
 
-async fn pass(mut stream: TcpStream, target: &str, client: &Client) -> io::Result<()> {
-    let request = http::Request::get(target).body(Body::empty()).map_err(io::Error::other)?;
+async fn pass(mut stream: TcpStream, asked: &Asked, client: &Client) -> io::Result<()> {
+    let request = http::Request::get(&asked.target).header("accept", &asked.accept).body(Body::empty());
+    let request = request.map_err(io::Error::other)?;
     let response = client.send(request).await.map_err(io::Error::other)?;
-    let status = response.status();
-    stream.write_all(head(status.as_u16(), "Content-Type: application/json\r\n").as_bytes()).await?;
+    let form = response.headers().get("content-type").and_then(|form| form.to_str().ok()).unwrap_or_default();
+    let head = head(response.status().as_u16(), &format!("Content-Type: {form}\r\n"));
+    stream.write_all(head.as_bytes()).await?;
     let mut body = response.into_body();
     let (mut from_client, mut to_client) = stream.split();
     let mut end = [0; 16];

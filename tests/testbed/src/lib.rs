@@ -15,6 +15,7 @@ pub mod figures;
 pub mod front;
 pub mod harness;
 mod image;
+pub mod jsonpath;
 pub mod machine;
 pub mod namespace;
 mod node;

@@ -42,6 +42,8 @@ enum Cli {
         #[arg(default_value = "")]
         filter: String,
     },
+    /// Asks kubectl's own packages about the paths in tests/fixtures/jsonpath.jsonl and writes what they answer.
+    Jsonpath,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Cli::Demo => demo(),
         Cli::Dockerfile { output } => testbed::dockerfile::build(&output).map(|()| 0),
         Cli::Capture { filter } => capture(&filter),
+        Cli::Jsonpath => testbed::jsonpath::write().map(|()| 0),
     };
     result.map_or_else(
         |error| {

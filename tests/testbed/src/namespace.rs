@@ -28,7 +28,8 @@ use crate::{audit::AuditedRequest, cluster::Cluster, credentials::write};
 /// A thing that takes longer than this is taken to have failed. Nothing waits for it to pass.
 pub const LIMIT: Duration = Duration::from_mins(3);
 
-/// The kinds that tests name, as in `job/migrate`; `apply` knows any.
+/// The kinds that tests name, as in `job/migrate`; `apply` knows any. A custom one is named in full, with its kind as it
+/// is written: `Widget.v1.example.com/a`.
 const KINDS: &[(&str, &str, &str)] = &[
     ("job", "batch/v1", "Job"),
     ("cronjob", "batch/v1", "CronJob"),
@@ -48,9 +49,19 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("daemonset", "apps/v1", "DaemonSet"),
     ("role", "rbac.authorization.k8s.io/v1", "Role"),
     ("rolebinding", "rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("replicationcontroller", "v1", "ReplicationController"),
+    ("ingress", "networking.k8s.io/v1", "Ingress"),
+    ("namespace", "v1", "Namespace"),
+    ("node", "v1", "Node"),
+    ("customresourcedefinition", "apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("apiservice", "apiregistration.k8s.io/v1", "APIService"),
+    ("validatingadmissionpolicy", "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    ("validatingadmissionpolicybinding", "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
+    ("widget", "testbed.example/v1", "Widget"),
+    ("note", "testbed.example/v1", "Note"),
 ];
 
-/// Kinds that `apply` must not put into the namespace.
+/// Kinds whose objects are in no namespace.
 const CLUSTER_SCOPED: &[&str] = &[
     "Namespace",
     "Node",
@@ -114,7 +125,7 @@ impl<'a> Namespace<'a> {
         let resource = resource(field("/apiVersion"), kind);
         let client = self.cluster.client.clone();
         let api: Api<DynamicObject> = match field("/metadata/namespace") {
-            _ if CLUSTER_SCOPED.contains(&kind) => Api::all_with(client, &resource),
+            _ if is_of_cluster(kind) => Api::all_with(client, &resource),
             "" => Api::namespaced_with(client, &self.name, &resource),
             other => Api::namespaced_with(client, other, &resource),
         };
@@ -146,6 +157,15 @@ impl<'a> Namespace<'a> {
     pub fn delete(&self, path: &str) {
         let (api, name) = self.api(path);
         self.demand(&format!("delete {path}"), api.delete(name, &DeleteParams::background()));
+    }
+
+    /// The same where others may have deleted it before, or it was never there.
+    pub fn delete_if_there(&self, path: &str) {
+        let (api, name) = self.api(path);
+        let answer = self.cluster.wait_for(api.delete(name, &DeleteParams::background()));
+        if let Err(error) = answer {
+            assert!(self.find(path).is_none(), "delete {path} in namespace {}: {error:#}", self.name);
+        }
     }
 
     /// Asks for the pod's eviction, as a drain does.
@@ -301,11 +321,19 @@ impl<'a> Namespace<'a> {
 
     fn api<'p>(&self, path: &'p str) -> (Api<DynamicObject>, &'p str) {
         let (kind, name) = path.split_once('/').unwrap_or((path, ""));
+        let client = self.cluster.client.clone();
+        if let Some((kind, (version, group))) =
+            kind.split_once('.').and_then(|(kind, rest)| Some((kind, rest.split_once('.')?)))
+        {
+            return (Api::namespaced_with(client, &self.name, &resource(&format!("{group}/{version}"), kind)), name);
+        }
         let (_, version, kind) = KINDS
             .iter()
             .find(|(short, _, _)| *short == kind)
             .unwrap_or_else(|| panic!("{path}: add {kind} to the testbed's kinds"));
-        (Api::namespaced_with(self.cluster.client.clone(), &self.name, &resource(version, kind)), name)
+        let (client, resource) = (self.cluster.client.clone(), resource(version, kind));
+        let namespaced = |client| Api::namespaced_with(client, &self.name, &resource);
+        (if is_of_cluster(kind) { Api::all_with(client, &resource) } else { namespaced(client) }, name)
     }
 
     fn demand<T>(&self, what: &str, request: impl Future<Output = kube::Result<T>>) -> T {
@@ -319,6 +347,11 @@ impl Drop for Namespace<'_> {
         let api = Api::<core::Namespace>::all(self.cluster.client.clone());
         drop(self.cluster.wait_for(api.delete(&self.name, &DeleteParams::background())));
     }
+}
+
+/// Whether the objects of this kind are in no namespace.
+pub(crate) fn is_of_cluster(kind: &str) -> bool {
+    CLUSTER_SCOPED.contains(&kind)
 }
 
 /// The API's path of a kind: its plural is regular for all that tests use.

@@ -54,6 +54,46 @@ pub fn create_workload(namespace: &Namespace, kind: &str, name: &str, spec: &str
     namespace.apply_object(&json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}));
 }
 
+/// A node of this namespace, `for: NAMESPACE`, that takes no pods of others. It is there only as an object, and never
+/// goes by itself: [`Namespace::delete`] it.
+pub fn create_node(namespace: &Namespace) -> String {
+    let name = format!("node-of-{}", namespace.name());
+    namespace.apply_object(&json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"for": namespace.name()}},
+        "spec": {"taints": [{"key": "testbed", "effect": "NoSchedule"}]},
+    }));
+    let room = json!({"pods": "10"});
+    namespace.write_status(&format!("node/{name}"), &json!({"capacity": room, "allocatable": room}));
+    name
+}
+
+/// Puts the pods of a `DaemonSet` onto that node alone.
+pub fn on_node_of(namespace: &Namespace) -> String {
+    format!("nodeSelector: {{for: {}}}, tolerations: [{{operator: Exists}}]", namespace.name())
+}
+
+/// Of a kind of anything in version `v1` of `NAMESPACE.example.com`, with a status that its controller writes.
+pub fn definition(namespace: &Namespace, plural: &str, kind: &str, scope: &str) -> Value {
+    let group = format!("{}.example.com", namespace.name());
+    let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {
+            "group": group,
+            "scope": scope,
+            "names": {"plural": plural, "singular": kind.to_lowercase(), "kind": kind},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": anything},
+                "subresources": {"status": {}},
+            }],
+        },
+    })
+}
+
 /// A Service.
 pub fn create_service(namespace: &Namespace, name: &str, labels: &str, spec: &str) {
     let metadata = json!({"name": name, "labels": settings(labels)});

@@ -17,9 +17,10 @@ use ring::digest;
 use crate::machine;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes");
-const SOURCE_FILES: [&str; 4] = ["go.mod", "go.sum", "main.go", "pause/main.go"];
+const SOURCE_FILES: [&str; 5] = ["go.mod", "go.sum", "main.go", "jsonpath.go", "pause/main.go"];
 /// The names that the one binary of Kubernetes is called by.
-const NAMES: [&str; 6] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl"];
+const NAMES: [&str; 7] =
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "jsonpath"];
 
 /// The same sources give the same bytes wherever they lie; without symbols they are a third smaller.
 const GO_FLAGS: [&str; 2] = ["-trimpath", "-buildvcs=false"];

@@ -27,6 +27,8 @@ pub const JOBS: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [get, li
 /// All that any wait may want to read, with all that explains it.
 pub const EVERYTHING: &str = "[{apiGroups: [batch, '', discovery.k8s.io], resources: [jobs, pods, services, \
     endpointslices, events], verbs: [get, list, watch]}, {apiGroups: [''], resources: [pods/log], verbs: [get]}]";
+/// All that a wait for any kind may want to read.
+pub const ALL: &str = "[{apiGroups: ['*'], resources: ['*'], verbs: [get, list, watch]}]";
 
 /// The binary under test.
 pub fn program() -> PathBuf {
@@ -38,7 +40,12 @@ pub fn start(namespace: &Namespace, rules: &str, line: &str) -> Wait {
     start_with(namespace, rules, line, &[])
 }
 
-/// The same with these variables.
+/// The same with these rules in all namespaces, and for what is in none.
+pub fn start_everywhere(namespace: &Namespace, rules: &str, line: &str) -> Wait {
+    wait(&namespace.kubeconfig_for_all_namespaces("waiter", rules), line)
+}
+
+/// The same as [`start`] with these variables.
 pub fn start_with(namespace: &Namespace, rules: &str, line: &str, variables: &[(&'static str, &str)]) -> Wait {
     wait_with(&namespace.kubeconfig_for("waiter", Some(rules)), line, variables)
 }
