@@ -5,9 +5,15 @@
 
 use std::time::Duration;
 
-/// `1 pod`, `2 pods`
+/// `1 pod`, `2 pods`, `2 ingresses`, `2 policies`
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    let before_y = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match before_y {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None if noun.ends_with(['s', 'x']) || noun.ends_with("ch") => format!("{number} {noun}es"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// `8s`, `2m 5s`: whole seconds, at least one.

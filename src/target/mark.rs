@@ -75,10 +75,10 @@ fn of_all<'a>(targets: impl IntoIterator<Item = &'a Target>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Demand, Kind, Resource, Scope, Selection};
+    use crate::target::{Demand, Kind, Scope, Selection};
 
     fn job(namespace: &str, name: &str) -> Target {
-        let kind = Kind { name: "job".into(), resource: Resource::namespaced("batch", "v1", "jobs") };
+        let kind = Kind::namespaced("job", "Job", "batch", "v1", "jobs");
         let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
         Target { kind, demand: Demand::Every, scope: Scope::Namespace(namespace.to_owned()), selection }
     }

@@ -7,8 +7,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
+use self::goal::Goal;
 use self::selector::Selector;
 
+pub mod goal;
+pub mod jsonpath;
 pub mod mark;
 pub mod names;
 pub mod rules;
@@ -18,9 +21,86 @@ pub mod verdict;
 /// A kind of object. Owned, because not every kind is known when this program is built.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind {
-    /// as it is typed and said: `job`
+    /// as it is typed and said: `job`, `certificate.cert-manager.io`
     pub name: Cow<'static, str>,
+    /// as the API writes it: `Job`; empty while it is sought
+    pub title: Cow<'static, str>,
     pub resource: Resource,
+    pub origin: Origin,
+}
+
+/// Who knows a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// this program
+    Table,
+    /// Only the cluster, which has to be asked: till then title, plural and scope are guessed, and where nobody typed
+    /// them, group and version are empty.
+    Sought,
+    /// the cluster has told
+    Found {
+        /// its objects have a status, which their controller writes
+        has_status: bool,
+    },
+}
+
+impl Kind {
+    /// One that this program knows, in namespaces.
+    pub const fn namespaced(
+        name: &'static str,
+        title: &'static str,
+        group: &'static str,
+        version: &'static str,
+        plural: &'static str,
+    ) -> Self {
+        let (name, title) = (Cow::Borrowed(name), Cow::Borrowed(title));
+        Self { name, title, resource: Resource::namespaced(group, version, plural), origin: Origin::Table }
+    }
+
+    /// The same in none.
+    pub const fn of_cluster(
+        name: &'static str,
+        title: &'static str,
+        group: &'static str,
+        version: &'static str,
+        plural: &'static str,
+    ) -> Self {
+        let mut kind = Self::namespaced(name, title, group, version, plural);
+        kind.resource.namespaced = false;
+        kind
+    }
+
+    /// One that only the cluster knows: `KIND`, `KIND.GROUP` or `KIND.VERSION.GROUP`, as kubectl writes it.
+    pub fn sought(word: &str) -> Self {
+        let word = word.to_lowercase();
+        let (bare, rest) = word.split_once('.').unwrap_or((&word, ""));
+        let versioned = rest.split_once('.').filter(|(version, _)| names::is_version(version));
+        let (version, group) = versioned.unwrap_or(("", rest));
+        let resource = Resource {
+            group: group.to_owned().into(),
+            version: version.to_owned().into(),
+            plural: names::plural(bare).into(),
+            namespaced: true,
+        };
+        Self { name: word.into(), title: Cow::Borrowed(""), resource, origin: Origin::Sought }
+    }
+
+    /// Its name without group and version.
+    pub fn word(&self) -> &str {
+        self.name.split_once('.').map_or(&*self.name, |(word, _)| word)
+    }
+
+    /// What one of its objects is called in a sentence.
+    pub fn noun(&self) -> Cow<'_, str> {
+        match self.origin {
+            Origin::Found { .. } => self.title.to_lowercase().into(),
+            Origin::Table | Origin::Sought => Cow::Borrowed(&self.name),
+        }
+    }
+
+    pub fn is_sought(&self) -> bool {
+        self.origin == Origin::Sought
+    }
 }
 
 /// Where the API serves a kind.
@@ -55,7 +135,7 @@ impl Resource {
 }
 
 /// What has to be true of the objects. How it is typed is each kind's own: `job-wr` is a plain `job`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Demand {
     /// each of them is ready, or whatever its kind calls that
     Every,
@@ -63,15 +143,51 @@ pub enum Demand {
     Any,
     /// each of them is, or has failed: a failure is an end, too (`-we`)
     EveryOrFailed,
+    /// each of them holds these keys (`--key`)
+    Keys(Vec<String>),
+    /// each of them has ready endpoints (`--by endpoints`)
+    Endpoints,
+    /// each of them can be reached from outside (`--by load-balancer`)
+    Address,
+    /// each of them is as `--for` says
+    Meets(Goal),
 }
 
 impl Demand {
     /// What it appends to the name of a kind.
-    pub fn suffix(self) -> &'static str {
+    pub fn suffix(&self) -> &'static str {
         match self {
-            Self::Every => "",
             Self::Any => "-wr",
             Self::EveryOrFailed => "-we",
+            _ => "",
+        }
+    }
+
+    /// Whether an object that is gone meets it.
+    pub fn is_met_by_absence(&self) -> bool {
+        matches!(self, Self::Meets(goal) if goal.is_met_by_absence())
+    }
+
+    /// Whether nothing else does.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Meets(goal) if goal.is_absence())
+    }
+
+    /// Whether nothing is asked of an object but that it is there, or is not.
+    pub fn is_existence(&self) -> bool {
+        matches!(self, Self::Meets(goal) if goal.is_existence())
+    }
+}
+
+/// What was typed beside the objects; nothing where the kind says it all.
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every | Self::Any | Self::EveryOrFailed => Ok(()),
+            Self::Keys(keys) => write!(f, "--key {}", keys.join(" --key ")),
+            Self::Endpoints => f.write_str("--by endpoints"),
+            Self::Address => f.write_str("--by load-balancer"),
+            Self::Meets(goal) => write!(f, "{goal}"),
         }
     }
 }
@@ -85,6 +201,8 @@ pub enum Scope {
     Namespace(String),
     /// Every namespace (`-A`).
     All,
+    /// None: objects of the cluster itself.
+    Cluster,
 }
 
 /// Which objects of the kind: all that meet every part that is given; with no part at all, every object.
@@ -95,6 +213,8 @@ pub struct Selection {
     pub labels: Option<Selector>,
     /// a field selector, which only the API server can read
     pub fields: Option<String>,
+    /// only what runs on this pod's node
+    pub same_node: bool,
 }
 
 /// One thing to wait for.
@@ -120,7 +240,7 @@ impl Target {
     pub fn namespace(&self) -> Option<&str> {
         match &self.scope {
             Scope::Namespace(namespace) => Some(namespace),
-            Scope::Default | Scope::All => None,
+            Scope::Default | Scope::All | Scope::Cluster => None,
         }
     }
 
@@ -163,10 +283,10 @@ impl fmt::Display for Selection {
             }
             (None, None) => f.write_str("*")?,
         }
-        match &self.fields {
-            Some(fields) => write!(f, " --field-selector={fields}"),
-            None => Ok(()),
+        if let Some(fields) = &self.fields {
+            write!(f, " --field-selector={fields}")?;
         }
+        f.write_str(if self.same_node { " --same-node" } else { "" })
     }
 }
 
@@ -193,7 +313,7 @@ mod tests {
 
     #[test]
     fn target_is_waited_for_once_however_often_it_is_named() {
-        let kind = Kind { name: "pod".into(), resource: Resource::namespaced("", "v1", "pods") };
+        let kind = Kind::namespaced("pod", "Pod", "", "v1", "pods");
         let pod = |scope, name: &str| {
             let selection = Selection { name: Some(name.to_owned()), ..Selection::default() };
             Target { kind: kind.clone(), demand: Demand::Every, scope, selection }
@@ -209,7 +329,24 @@ mod tests {
         let pods = Resource::namespaced("", "v1", "pods");
         assert_eq!(pods.path(Some("shop")), "/api/v1/namespaces/shop/pods");
         assert_eq!(pods.path(None), "/api/v1/pods");
-        let crds = Resource { namespaced: false, ..Resource::namespaced("apiextensions.k8s.io", "v1", "crds") };
+        let crds = Kind::of_cluster("crd", "CRD", "apiextensions.k8s.io", "v1", "crds").resource;
         assert_eq!(crds.path(Some("shop")), "/apis/apiextensions.k8s.io/v1/crds");
+    }
+
+    #[test]
+    fn kind_that_is_sought_is_taken_apart_as_kubectl_does() {
+        let table = [
+            ("Certificate.cert-manager.io", ("certificate", "cert-manager.io", "", "certificates")),
+            ("certificates.v1.cert-manager.io", ("certificates", "cert-manager.io", "v1", "certificates")),
+            ("policy.v1beta1.example.com", ("policy", "example.com", "v1beta1", "policies")),
+            ("ingress.v1.example.com", ("ingress", "example.com", "v1", "ingresses")),
+            ("widget.vast.io", ("widget", "vast.io", "", "widgets")),
+            ("hpa", ("hpa", "", "", "hpas")),
+        ];
+        for (word, parts) in table {
+            let kind = Kind::sought(word);
+            let Resource { group, version, plural, .. } = &kind.resource;
+            assert_eq!((kind.word(), &**group, &**version, &**plural), parts, "{word}");
+        }
     }
 }

@@ -45,6 +45,54 @@ pub fn dns_subdomain(text: &str) -> Result<(), String> {
     text.split('.').try_for_each(|part| ends_well(part, "must begin and end with a letter or digit around each dot"))
 }
 
+/// Whether a ConfigMap or a Secret can have it as a key (`IsConfigMapKey` in k8s.io/apimachinery).
+///
+/// # Errors
+/// The reason, as a clause that can follow the key.
+pub fn data_key(text: &str) -> Result<(), String> {
+    let stranger = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c));
+    match stranger {
+        Some(stranger) => Err(format!("may hold letters, digits, `-`, `_` and `.`, not `{stranger}`")),
+        None if text.is_empty() || text.len() > 253 => Err("has a length from 1 to 253".to_owned()),
+        None if text == "." || text == ".." => Err("is a way to somewhere else".to_owned()),
+        None => Ok(()),
+    }
+}
+
+/// `v1`, `v2beta1`, by the API machinery's `pkg/version` (kube-aware versions).
+pub fn is_version(text: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(rest) = text.strip_prefix('v') else { return false };
+    let parts = rest.split_once("alpha").or_else(|| rest.split_once("beta"));
+    parts.map_or_else(|| number(rest), |(major, minor)| number(major) && number(minor))
+}
+
+/// What the API most likely calls several of this kind, by the rule of `meta.UnsafeGuessKindToResource`; a word that
+/// is a plural already stays.
+pub fn plural(word: &str) -> String {
+    if let Some(stem) = word.strip_suffix('y') {
+        return format!("{stem}ies");
+    }
+    match word {
+        _ if word.ends_with("ss") => format!("{word}es"),
+        _ if word.ends_with('s') => word.to_owned(),
+        _ => format!("{word}s"),
+    }
+}
+
+/// Whether any object can have it: it stands as one part in a path (`pkg/api/validation/path` in k8s.io/apimachinery).
+///
+/// # Errors
+/// The reason, as a clause that can follow the name.
+pub fn any_name(text: &str) -> Result<(), String> {
+    match text.chars().find(|c| "/%".contains(*c) || c.is_whitespace() || c.is_control()) {
+        Some(stranger) => Err(format!("may not hold `{stranger}`")),
+        None if text.is_empty() => Err("is empty".to_owned()),
+        None if text == "." || text == ".." => Err("is a way to somewhere else".to_owned()),
+        None => Ok(()),
+    }
+}
+
 fn within(text: &str, limit: usize, allowed: impl Fn(char) -> bool, alphabet: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("is empty".to_owned());

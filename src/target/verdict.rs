@@ -45,6 +45,20 @@ pub enum Code {
     OnlyItself,
     NoEndpoints,
     EndpointsNotReady,
+    /// no load balancer has one for it yet
+    NoAddress,
+    /// more pods than it is to keep, or some of an old template
+    OldPods,
+    /// a CronJob that has made none yet
+    NoJobs,
+    /// a key that is asked for is missing
+    NoKey,
+    /// not as `--for` demands
+    NotMet,
+    /// still there, and it should be gone
+    NotGone,
+    /// a kind that the cluster does not know yet
+    NotInstalled,
     /// As a condition or a status gives it. Anybody may have written it: it is shown and steers nothing, whatever it
     /// says.
     Foreign(String),
