@@ -28,6 +28,9 @@ pub struct Identity {
     pub container: Option<String>,
     /// the service account that it runs as
     pub service_account: Option<String>,
+    /// The node that the pod runs on: in tokens since Kubernetes 1.30 (`ServiceAccountTokenPodNodeInfo`), else only in
+    /// `NODE_NAME`.
+    pub node: Option<String>,
 }
 
 impl Identity {
@@ -49,6 +52,7 @@ impl Identity {
             pod_uid: claims.pod.map(|pod| pod.uid).or(uid),
             container: override_of("CONTAINER_NAME").or(container),
             service_account: claims.serviceaccount.map(|account| account.name),
+            node: override_of("NODE_NAME").or(claims.node.map(|node| node.name)),
         }
     }
 }
@@ -60,6 +64,12 @@ struct Claims {
     namespace: Option<String>,
     pod: Option<Reference>,
     serviceaccount: Option<Reference>,
+    node: Option<Node>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +150,7 @@ mod tests {
         assert_eq!(identity.pod_uid.as_deref(), Some("5c1e7a5e-83a1-4b7e-9d0a-0c9a5e1f6f11"));
         assert_eq!(identity.container.as_deref(), Some("wait"));
         assert_eq!(identity.service_account.as_deref(), Some("waiter"));
+        assert_eq!(identity.node.as_deref(), Some("n"));
     }
 
     #[test]

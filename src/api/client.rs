@@ -6,9 +6,9 @@
 //! from the layers of `ConfigExt`.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
@@ -68,11 +68,20 @@ pub struct Answer {
     pub date: Timestamp,
     /// from the request on
     pub took: Duration,
+    is_confidential: bool,
 }
+
+/// Goes with a request whose answer is not for other eyes: nothing of that is quoted.
+#[derive(Debug, Clone, Copy)]
+pub struct Confidential;
 
 impl Answer {
     /// An answer that is not what was asked for.
-    pub fn unreadable(&self, error: &serde_json::Error) -> Failure {
+    pub fn unreadable(&self, error: &dyn fmt::Display) -> Failure {
+        // What serde says quotes what it has found.
+        if self.is_confidential {
+            return Failure::transient("cannot read the API server's answer");
+        }
         Failure::transient(format!("cannot read the API server's answer ({error}): {}", excerpt(&self.body)))
     }
 }
@@ -140,6 +149,7 @@ impl Client {
     /// The same of at most so many bytes; more are [`Class::TooLong`].
     pub async fn read_within(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Answer, Failure> {
         let asked = Instant::now();
+        let is_confidential = is_confidential(&request);
         let response = self.send(request).await?;
         let date = date(&response);
         let body = body(response, limit).await?;
@@ -148,7 +158,7 @@ impl Client {
         for _ in 0..POLLS {
             yield_now().await;
         }
-        Ok(Answer { body, date, took })
+        Ok(Answer { body, date, took, is_confidential })
     }
 
     /// The same, but with so many others at a time as share few connections: two hundred targets that begin together
@@ -173,6 +183,7 @@ impl Client {
     async fn send(&self, mut request: Request<Vec<u8>>) -> Result<Response<Body>, Failure> {
         // Locked while a plugin runs: all requests wait for the same new credentials instead of running it again.
         let session = self.access.session().await?;
+        let is_confidential = is_confidential(&request);
         request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         if let Some(authorization) = session.authorization.or_else(|| self.access.login.credentials.header()) {
             request.headers_mut().insert(header::AUTHORIZATION, authorization);
@@ -197,8 +208,13 @@ impl Client {
         }
         let retry_after = retry_after(&response);
         let body = body(response, ERROR_LIMIT).await.unwrap_or_default();
-        Err(Failure::from_status(status, retry_after, &body))
+        let failure = if is_confidential { Failure::from_confidential } else { Failure::from_status };
+        Err(failure(status, retry_after, &body))
     }
+}
+
+fn is_confidential(request: &Request<Vec<u8>>) -> bool {
+    request.extensions().get::<Confidential>().is_some()
 }
 
 fn silent(text: String) -> Failure {

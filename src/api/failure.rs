@@ -27,8 +27,10 @@ pub enum Class {
     Unauthenticated,
     /// 403, or 405 on a watch: a right is missing, perhaps only for now
     Denied,
-    /// 404 from the API itself: no such object (or no such resource)
+    /// 404 from the API itself: no such object
     NotFound,
+    /// any other 404: a path that is not served, or no longer, or a proxy that knows none
+    NoPath,
     /// 410, or a resource version from the future: list again
     Expired,
     /// 400 or 422 from the API itself: the request is wrong; no retry mends it
@@ -72,11 +74,14 @@ impl Failure {
         // have seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
         let is_too_new = |cause: &Cause| cause.reason == "ResourceVersionTooLarge";
         let too_new = parsed.as_ref().is_some_and(|it| it.details.causes.iter().any(is_too_new));
+        // Of an object the API says which; of anything else it says that there is no such path.
+        let names_an_object = parsed.as_ref().is_some_and(|it| !it.details.name.is_empty());
         let (reason, message) = parsed.map(|it| (it.reason, it.message)).unwrap_or_default();
         let class = match status.as_u16() {
             401 => Class::Unauthenticated,
             403 | 405 => Class::Denied,
-            404 if by_api => Class::NotFound,
+            404 if by_api && names_an_object => Class::NotFound,
+            404 => Class::NoPath,
             410 => Class::Expired,
             400 | 422 if by_api => Class::Invalid,
             _ if reason == "Expired" || reason == "Gone" || too_new => Class::Expired,
@@ -85,6 +90,12 @@ impl Failure {
         let said = if message.is_empty() { excerpt(body) } else { message };
         let separator = if said.is_empty() { "" } else { ": " };
         Self { class, text: format!("the API server answered {status}{separator}{said}"), retry_after }
+    }
+
+    /// The same, where nothing may be quoted but what the API itself has to say.
+    pub fn from_confidential(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
+        let is_status = serde_json::from_slice(body).is_ok_and(|it: ApiStatus| it.kind == "Status");
+        Self::from_status(status, retry_after, if is_status { body } else { b"" })
     }
 }
 
@@ -102,6 +113,7 @@ struct ApiStatus {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Details {
+    name: String,
     causes: Vec<Cause>,
 }
 
@@ -115,7 +127,8 @@ struct Cause {
 pub fn failure_in_event(object: &[u8]) -> Failure {
     let status: ApiStatus = serde_json::from_slice(object).unwrap_or_default();
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Failure::from_status(code, None, object)
+    // Anything else than a Status may be an object.
+    Failure::from_confidential(code, None, object)
 }
 
 /// The first words of a body that is no Status: an HTML page of some proxy, usually.
@@ -139,12 +152,16 @@ mod tests {
         let too_new = r#"{"kind":"Status","reason":"Timeout","message":"Too large resource version: 9, current: 1",
             "details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"x"}],"retryAfterSeconds":1}}"#;
         let too_new = too_new.to_owned();
+        let not_found =
+            r#"{"kind":"Status","reason":"NotFound","message":"x","details":{"name":"migrate","group":"batch"}}"#;
+        let not_found = not_found.to_owned();
         let table = [
             (401, status("Unauthorized", "Unauthorized"), Class::Unauthenticated),
             (403, status("Forbidden", "jobs.batch is forbidden"), Class::Denied),
             (403, "RBAC: access denied".to_owned(), Class::Denied),
-            (404, status("NotFound", "jobs.batch not found"), Class::NotFound),
-            (404, "default backend - 404".to_owned(), Class::Transient),
+            (404, not_found, Class::NotFound),
+            (404, status("NotFound", "the server could not find the requested resource"), Class::NoPath),
+            (404, "default backend - 404".to_owned(), Class::NoPath),
             (400, status("BadRequest", "unable to parse requirement"), Class::Invalid),
             (400, "<html>Bad Request</html>".to_owned(), Class::Transient),
             (410, status("Expired", "too old resource version"), Class::Expired),

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod client;
 pub mod config;
 pub mod credentials;
+pub mod discovery;
 pub mod exec;
 pub mod failure;
 mod kubeconfig;

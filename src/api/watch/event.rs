@@ -74,17 +74,22 @@ impl End {
 
 /// What a line says, but for the object itself.
 pub fn read(line: &[u8]) -> Result<Event<'_>, End> {
-    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| End::garbage(&error))?;
+    let RawEvent { r#type, object } = serde_json::from_slice(line).map_err(|error| unread(&error))?;
     let object = object.get();
     match r#type {
         "ERROR" => Err(failure_in_event(object.as_bytes()).into()),
         "BOOKMARK" => {
-            let Versioned { metadata } = serde_json::from_str(object).map_err(|error| End::garbage(&error))?;
+            let Versioned { metadata } = serde_json::from_str(object).map_err(|error| unread(&error))?;
             version(metadata.resource_version).map(Event::Bookmark)
         }
         "DELETED" => Ok(Event::Deleted(object)),
         _ => Ok(Event::Applied(object)),
     }
+}
+
+/// Not what serde says, which quotes what it has found: that may be a Secret's.
+fn unread(error: &serde_json::Error) -> End {
+    End::garbage(&format!("it is no event: {:?} error at column {}", error.classify(), error.column()))
 }
 
 /// The same of a line in the very form that API servers write, without looking for the end of the object first: whether

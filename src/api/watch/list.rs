@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use futures::future::{FutureExt, LocalBoxFuture};
-use http::Request;
+use http::{HeaderValue, Request, header};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{GetParams, ListParams, WatchParams};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Query;
-use crate::api::client::{Answer, Client, Lines, SIZE_LIMIT};
+use crate::api::client::{Client, Confidential, Lines, SIZE_LIMIT};
 use crate::api::failure::{Class, Failure};
 
 /// Objects of a page.
@@ -63,9 +63,13 @@ impl Lister {
     /// Takes an object, and answers its version.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn take(&mut self, json: &str) -> serde_json::Result<String> {
-        (self.sink)(Input::Object(json))
+    /// It cannot be read, and why, as far as that may be said.
+    pub fn take(&mut self, json: &str) -> Result<String, String> {
+        // What serde says quotes what it has found.
+        let is_confidential = self.query.is_confidential;
+        let said =
+            |error: serde_json::Error| if is_confidential { "it is no such object".into() } else { error.to_string() };
+        (self.sink)(Input::Object(json)).map_err(said)
     }
 
     pub async fn list(&mut self) -> Result<Seen, Failure> {
@@ -95,7 +99,7 @@ impl Lister {
             };
             // One alone has to be read, however large it is.
             let limit = if is_named || self.page == 1 { SIZE_LIMIT } else { PAGE_BYTES };
-            let answer = match self.client.read_in_turn(built(self.path().list(&parameters))?, limit).await {
+            let answer = match self.client.read_in_turn(self.built(self.listing(&parameters))?, limit).await {
                 Err(failure) if failure.class == Class::TooLong && limit == PAGE_BYTES => {
                     self.page = (self.page / 4).max(1);
                     continue;
@@ -108,8 +112,8 @@ impl Lister {
             if answer.body.len() < PAGE_BYTES / 8 {
                 self.page = (self.page * 4).min(PAGE);
             }
-            let list: List = parse(&answer)?;
-            for object in list.items.iter().flatten() {
+            let list: List = serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))?;
+            for object in list.items().map_err(|error| answer.unreadable(&error))? {
                 self.take(object.get()).map_err(|error| answer.unreadable(&error))?;
             }
             token = list.metadata.continue_token.filter(|token| !token.is_empty());
@@ -122,7 +126,13 @@ impl Lister {
     /// An absent object has no version to watch from; without one a watch begins with what exists by then.
     pub async fn get(&mut self, name: &str) -> Result<Seen, Failure> {
         self.void();
-        match self.client.read_in_turn(built(self.path().get(name, &GetParams::default()))?, SIZE_LIMIT).await {
+        let (path, parameters) = (self.path(), GetParams::default());
+        let request = if self.query.metadata_only {
+            path.get_metadata(name, &parameters).map(or_whole)
+        } else {
+            path.get(name, &parameters)
+        };
+        match self.client.read_in_turn(self.built(request)?, SIZE_LIMIT).await {
             Ok(answer) => {
                 let json =
                     std::str::from_utf8(&answer.body).map_err(|_| Failure::transient("an answer that is no UTF-8"));
@@ -146,25 +156,59 @@ impl Lister {
             bookmarks: true,
             send_initial_events: false,
         };
-        let (client, request) = (self.client.clone(), built(self.path().watch(&parameters, version)));
+        let path = self.path();
+        let request = if self.query.metadata_only {
+            path.watch_metadata(&parameters, version).map(or_whole)
+        } else {
+            path.watch(&parameters, version)
+        };
+        let (client, request) = (self.client.clone(), self.built(request));
         async move { Ok((client.lines(request?).await?, seconds)) }.boxed_local()
+    }
+
+    fn listing(&self, parameters: &ListParams) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
+        let path = self.path();
+        if self.query.metadata_only { path.list_metadata(parameters).map(or_whole) } else { path.list(parameters) }
     }
 
     fn path(&self) -> kube::core::Request {
         kube::core::Request::new(self.query.resource.path(self.query.namespace.as_deref()))
     }
+
+    /// Only a name that no object can have makes a request that cannot be built; `cli` has refused those.
+    fn built(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Request<Vec<u8>>, Failure> {
+        let mut request =
+            request.map_err(|error| Failure { class: Class::Invalid, text: error.to_string(), retry_after: None })?;
+        if self.query.is_confidential {
+            request.extensions_mut().insert(Confidential);
+        }
+        Ok(request)
+    }
 }
 
-/// Only a name that no object can have makes a request that cannot be built; `cli` has refused those.
-fn built(request: Result<Request<Vec<u8>>, kube::core::request::Error>) -> Result<Request<Vec<u8>>, Failure> {
-    request.map_err(|error| Failure { class: Class::Invalid, text: error.to_string(), retry_after: None })
+/// An API server of somebody else that makes no `PartialObjectMetadata` answers with whole objects.
+fn or_whole(mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let wider = accepted.and_then(|accepted| HeaderValue::from_str(&format!("{accepted},application/json")).ok());
+    request.headers_mut().extend(wider.map(|wider| (header::ACCEPT, wider)));
+    request
 }
 
 #[derive(Deserialize)]
 struct List<'a> {
     metadata: ListMetadata,
+    // `null` is none. What has no such part is no list, whatever else it is: nothing is proved to be gone by it.
     #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    items: &'a RawValue,
+}
+
+impl<'a> List<'a> {
+    fn items(&self) -> serde_json::Result<Vec<&'a RawValue>> {
+        Ok(serde_json::from_str::<Option<_>>(self.items.get())?.unwrap_or_default())
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -173,8 +217,4 @@ struct ListMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     continue_token: Option<String>,
-}
-
-fn parse<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Failure> {
-    serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))
 }

@@ -44,13 +44,26 @@ pub struct Query {
     pub fields: Option<String>,
     /// one good list is all that is wanted
     pub once: bool,
+    /// of each object its metadata alone (`PartialObjectMetadata`)
+    pub metadata_only: bool,
+    /// Nothing of what an answer holds is quoted.
+    pub is_confidential: bool,
 }
 
 impl Query {
     /// Every object in this namespace, or in all of them.
     pub fn all(resource: &Resource, namespace: Option<&str>) -> Self {
         let namespace = namespace.map(str::to_owned);
-        Self { resource: resource.clone(), namespace, name: None, labels: None, fields: None, once: false }
+        Self {
+            resource: resource.clone(),
+            namespace,
+            name: None,
+            labels: None,
+            fields: None,
+            once: false,
+            metadata_only: false,
+            is_confidential: false,
+        }
     }
 
     /// A name is asked for by a field selector: a list is served from the watch cache (a GET goes to etcd), can be

@@ -53,7 +53,7 @@ enum Piece {
 }
 
 fn status(code: u16) -> Reply {
-    let body = json!({"kind": "Status", "code": code, "message": "scripted"});
+    let body = json!({"kind": "Status", "code": code, "message": "scripted", "details": {"name": "db-0"}});
     Reply::Answer(code, None, body.to_string())
 }
 

@@ -430,7 +430,7 @@ impl Watcher {
     }
 
     fn take_object(&mut self, event: Event) -> Result<(String, Option<Update<()>>), End> {
-        let mut take = |object| self.lister.take(object).map_err(|error| End::garbage(&error)).and_then(version);
+        let mut take = |object| self.lister.take(object).map_err(End::Garbage).and_then(version);
         Ok(match event {
             Event::Applied(object) => (take(object)?, Some(Update::Applied(()))),
             Event::Deleted(object) => (take(object)?, Some(Update::Deleted(()))),
