@@ -6,23 +6,21 @@
 //! (`pkg/apis/batch/validation`). `SuccessCriteriaMet` alone is not the end: a drained migration pod was seen writing
 //! for 6 s after it.
 
-use std::borrow::Cow;
-
 use k8s_openapi::api::batch::v1::{JobCondition, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
 use super::members::{Fact, State};
 use super::object::Metadata;
-use super::{Causes, EVENTS, GET, Judged, LIST, Mode, POD_LOGS, PODS, Read, Reading, Row, condition};
+use super::{Causes, ITS_PODS, Judged, LOGS, Mode, NEAR_NAMES, Reading, Row, WARNINGS, condition};
+use crate::target::goal::Condition as Demanded;
 use crate::target::names::dns_subdomain;
 use crate::target::verdict::{Code, Verdict};
-use crate::target::{Demand, Kind, Resource};
+use crate::target::{Demand, Kind};
 use crate::text::count;
 
 pub static ROW: Row = Row {
-    kind: Kind { name: Cow::Borrowed("job"), resource: Resource::namespaced("batch", "v1", "jobs") },
-    title: "Job",
+    kind: Kind::namespaced("job", "Job", "batch", "v1", "jobs"),
     aliases: &[],
     modes: &[
         Mode { word: "job", demand: Demand::Every, help: "every Job is complete" },
@@ -30,18 +28,19 @@ pub static ROW: Row = Row {
         Mode { word: "job-wr", demand: Demand::Every, help: "the same" },
         Mode { word: "job-we", demand: Demand::EveryOrFailed, help: "every Job is complete or has failed" },
     ],
+    options: &[],
     done: "complete",
+    rules: "\
+Ready when it is complete, whatever failed and was retried before (job-we: or when it has failed). Failed when its
+condition Failed or FailureTarget is True. Once ready it stays so, even if it is deleted.",
     check_name: dns_subdomain,
-    reads: &[],
-    explained_by: &[
-        Read { resource: &ROW.kind.resource, verbs: LIST, why: "near names" },
-        Read { resource: &PODS, verbs: LIST, why: "its pods" },
-        Read { resource: &POD_LOGS, verbs: GET, why: "the last words of a container that failed" },
-        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
-    ],
-    judged: Judged::Jobs(read),
+    explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
+    judged: |_| Judged::Jobs(read),
     causes: Some(Causes::PodsOfJobs),
     is_final: true,
+    failed_by: &["Failed", "FailureTarget"],
+    is_existence: false,
+    is_confidential: false,
 };
 
 /// `batch/v1` Job
@@ -65,15 +64,31 @@ struct Spec {
     managed_by: Option<String>,
 }
 
+/// Whether this, once it is true of a Job, stays so whatever becomes of it.
+pub fn is_end(condition: &Demanded) -> bool {
+    let ends = ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"];
+    match condition {
+        Demanded::Status { r#type, status } => {
+            status.eq_ignore_ascii_case("true") && ends.iter().any(|end| end.eq_ignore_ascii_case(r#type))
+        }
+        Demanded::Create => true,
+        Demanded::Path { .. } | Demanded::Delete => false,
+    }
+}
+
 impl Job {
     pub fn is_complete(&self) -> bool {
         is_true(self, "Complete").is_some()
     }
 }
 
-fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
+/// The facts about a Job, and its version.
+///
+/// # Errors
+/// It is none.
+pub fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
     let job: Job = serde_json::from_str(json)?;
-    let (state, reason) = match one(reading.demand, &job) {
+    let (state, reason) = match one(&reading.demand, &job) {
         Verdict::Ready => (State::Ready, None),
         Verdict::Waiting(reason) => (State::Waiting, Some(reason)),
         Verdict::Failed(reason) => (State::Failed, Some(reason)),
@@ -89,15 +104,15 @@ fn ended_at(job: &Job) -> Option<Timestamp> {
 }
 
 /// The verdict over one Job, first row that matches.
-fn one(demand: Demand, job: &Job) -> Verdict {
+fn one(demand: &Demand, job: &Job) -> Verdict {
     if is_true(job, "Complete").is_some() {
         return Verdict::Ready;
     }
     if let Some(condition) = is_true(job, "Failed") {
-        return if demand == Demand::EveryOrFailed { Verdict::Ready } else { failed(job, condition) };
+        return if *demand == Demand::EveryOrFailed { Verdict::Ready } else { failed(job, condition) };
     }
     if let Some(condition) = is_true(job, "FailureTarget") {
-        return if demand == Demand::EveryOrFailed { ending(job, condition) } else { failed(job, condition) };
+        return if *demand == Demand::EveryOrFailed { ending(job, condition) } else { failed(job, condition) };
     }
     waiting(job)
 }

@@ -23,6 +23,7 @@ pub struct Fact {
     pub state: State,
     /// Why it is not ready; a predicate (`is Pending`), or a whole sentence where its kind has one.
     pub reason: Option<Box<Reason>>,
+    pub created: Option<Timestamp>,
     /// when it came to its state, by the clock of whoever says so
     pub since: Option<Timestamp>,
     /// of one that is leaving: until when it holds its set
@@ -33,11 +34,20 @@ impl Fact {
     /// About the object of this metadata.
     pub fn new(metadata: &Metadata, reading: &Reading, state: State, reason: Option<Reason>) -> Self {
         let is_meant = reading.labels.as_ref().is_none_or(|labels| labels.matches(&metadata.labels));
+        let is_named = reading.name.as_ref().is_none_or(|name| *name == metadata.name);
+        let is_owned =
+            reading.owner.as_ref().is_none_or(|owner| metadata.controller().is_some_and(|it| *it.uid == **owner));
         Self {
             key: Rc::new((metadata.namespace.as_str().into(), metadata.name.as_str().into())),
             uid: metadata.uid.as_str().into(),
-            state: if is_meant { state } else { State::Stale },
+            state: match state {
+                _ if !is_named || !is_owned => State::Foreign,
+                _ if !is_meant => State::Stale,
+                _ if reading.own_uid.as_ref() == Some(&metadata.uid) => State::Itself,
+                state => state,
+            },
             reason: reason.filter(|_| is_meant).map(Box::new),
+            created: metadata.created(),
             since: None,
             release: None,
         }
@@ -70,11 +80,14 @@ pub enum State {
     Itself,
     /// of the name that is meant, but without the labels
     Stale,
+    /// Not meant at all: of another name, which a server shows that knows no field selectors, or of another owner. It
+    /// is not kept.
+    Foreign,
 }
 
-const ALL: [State; 10] = {
-    use State::{Deleting, Failed, Itself, Leaving, Overdue, Ready, Replaced, Stale, Succeeded, Waiting};
-    [Ready, Succeeded, Waiting, Failed, Replaced, Deleting, Leaving, Overdue, Itself, Stale]
+const ALL: [State; 11] = {
+    use State::{Deleting, Failed, Foreign, Itself, Leaving, Overdue, Ready, Replaced, Stale, Succeeded, Waiting};
+    [Ready, Succeeded, Waiting, Failed, Replaced, Deleting, Leaving, Overdue, Itself, Stale, Foreign]
 };
 
 impl State {
@@ -154,6 +167,10 @@ impl Members {
     /// When the next of those on their way out should be gone.
     pub fn next_release(&self) -> Option<Timestamp> {
         self.of(State::Leaving).filter_map(|fact| fact.release).min()
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&Fact> {
+        self.facts.get(key)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -2,9 +2,10 @@
 //! megabytes (a pod template holds whole environments), and this program lives in 16Mi. Absent is the same as empty.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::core::v1::EventSeries;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelectorRequirement, MicroTime, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
@@ -20,6 +21,7 @@ pub struct Metadata {
     pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
     pub owner_references: Vec<OwnerReference>,
+    pub finalizers: Vec<String>,
 }
 
 impl Metadata {
@@ -28,8 +30,47 @@ impl Metadata {
         self.owner_references.iter().find(|owner| owner.controller == Some(true))
     }
 
+    /// Whether what is said of this generation of it is about an older spec; of none, nobody knows.
+    pub fn has_changed_since(&self, observed_generation: Option<i64>) -> bool {
+        self.generation.zip(observed_generation).is_some_and(|(present, observed)| observed < present)
+    }
+
     pub fn created(&self) -> Option<Timestamp> {
         self.creation_timestamp.as_ref().map(|time| time.0)
+    }
+}
+
+/// `meta/v1` `LabelSelector`, or the plain labels of a Service or a replication controller; as text it is what the API
+/// is asked with.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LabelSelector {
+    match_labels: BTreeMap<String, String>,
+    match_expressions: Vec<LabelSelectorRequirement>,
+    #[serde(flatten)]
+    plain: BTreeMap<String, String>,
+}
+
+impl LabelSelector {
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty() && self.plain.is_empty()
+    }
+}
+
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equal = self.plain.iter().chain(&self.match_labels).map(|(key, value)| format!("{key}={value}"));
+        let requirement = |it: &LabelSelectorRequirement| {
+            let (key, values) = (&it.key, it.values.iter().flatten().cloned().collect::<Vec<_>>().join(","));
+            match it.operator.as_str() {
+                "In" => format!("{key} in ({values})"),
+                "NotIn" => format!("{key} notin ({values})"),
+                "DoesNotExist" => format!("!{key}"),
+                _ => key.clone(),
+            }
+        };
+        let parts: Vec<String> = equal.chain(self.match_expressions.iter().map(requirement)).collect();
+        f.write_str(&parts.join(","))
     }
 }
 

@@ -5,40 +5,41 @@
 //! what it is for. A pod that failed under a controller does not count: it is replaced, or its owner is judged by its
 //! own kind.
 
-use std::borrow::Cow;
-
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::members::{Fact, State};
 use super::object::Metadata;
-use super::{Causes, EVENTS, GET, Judged, LIST, Mode, POD_LOGS, PODS, Read, Reading, Row, condition};
+use super::{Causes, Extra, ITS_PODS, Judged, LOGS, Mode, Reading, Row, WARNINGS, condition};
 use crate::target::names::dns_subdomain;
 use crate::target::verdict::{Code, Reason};
-use crate::target::{Demand, Kind, Resource};
+use crate::target::{Demand, Kind};
 use crate::text::count;
 
 pub static ROW: Row = Row {
-    kind: Kind { name: Cow::Borrowed("pod"), resource: Resource::namespaced("", "v1", "pods") },
-    title: "Pod",
-    aliases: &[],
+    kind: Kind::namespaced("pod", "Pod", "", "v1", "pods"),
+    aliases: &["po"],
     modes: &[
         Mode { word: "pod", demand: Demand::Every, help: "every pod is ready or has succeeded" },
         Mode { word: "pod-wr", demand: Demand::Any, help: "one pod is ready" },
         Mode { word: "pod-we", demand: Demand::EveryOrFailed, help: "every pod is ready, has succeeded or has failed" },
     ],
+    options: &[Extra::SameNode],
     done: "ready",
+    rules: "\
+Ready when its condition Ready is True, or when it has succeeded (pod-wr: one of them; pod-we: a failed one is an end,
+too). Pods that are being deleted, that failed under a controller, and this very pod do not count. Failed when it has
+failed and nothing replaces it.
+--same-node: only pods on the node of this pod.",
     check_name: dns_subdomain,
-    reads: &[],
-    explained_by: &[
-        Read { resource: &PODS, verbs: LIST, why: "its pods" },
-        Read { resource: &POD_LOGS, verbs: GET, why: "the last words of a container that failed" },
-        Read { resource: &EVENTS, verbs: LIST, why: "warnings" },
-    ],
-    judged: Judged::Set(read),
+    explained_by: &[ITS_PODS, LOGS, WARNINGS],
+    judged: |_| Judged::Set(read),
     causes: Some(Causes::Pods),
     is_final: false,
+    failed_by: &[],
+    is_existence: false,
+    is_confidential: false,
 };
 
 /// `v1` Pod

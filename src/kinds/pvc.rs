@@ -3,32 +3,30 @@
 //! The rule is kstatus' own; a claim whose volume is gone never comes back by itself:
 //! <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/>.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::members::{Fact, State};
 use super::object::Metadata;
-use super::{EVENTS, Judged, LIST, Mode, Read, Reading, Row, in_transition};
+use super::{ITS_EVENTS, Judged, Mode, NEAR_NAMES, Reading, Row, in_transition};
 use crate::target::names::dns_subdomain;
 use crate::target::verdict::{Code, Reason};
-use crate::target::{Demand, Kind, Resource};
+use crate::target::{Demand, Kind};
 
 pub static ROW: Row = Row {
-    kind: Kind { name: Cow::Borrowed("pvc"), resource: Resource::namespaced("", "v1", "persistentvolumeclaims") },
-    title: "PersistentVolumeClaim",
+    kind: Kind::namespaced("pvc", "PersistentVolumeClaim", "", "v1", "persistentvolumeclaims"),
     aliases: &["persistentvolumeclaim"],
     modes: &[Mode { word: "pvc", demand: Demand::Every, help: "every claim is bound to a volume" }],
+    options: &[],
     done: "bound",
+    rules: "Ready when its phase is Bound. Failed when it is Lost: its volume is gone.",
     check_name: dns_subdomain,
-    reads: &[],
-    explained_by: &[
-        Read { resource: &ROW.kind.resource, verbs: LIST, why: "near names" },
-        Read { resource: &EVENTS, verbs: LIST, why: "events about it" },
-    ],
-    judged: Judged::Set(read),
+    explained_by: &[NEAR_NAMES, ITS_EVENTS],
+    judged: |_| Judged::Set(read),
     causes: None,
     is_final: false,
+    failed_by: &[],
+    is_existence: false,
+    is_confidential: false,
 };
 
 #[derive(Default, Deserialize)]

@@ -3,8 +3,10 @@
 //!
 //! Whether a verdict has to settle, and what a deletion means, is decided where time is known (`follow`).
 
+use std::borrow::Cow;
+
 use super::members::{Fact, Members, State};
-use super::{Judged, Row, of};
+use super::{Row, has_sentences, of};
 use crate::target::verdict::{Code, Reason, Verdict};
 use crate::target::{Demand, Scope, Selection, Target};
 use crate::text::count;
@@ -31,7 +33,7 @@ impl Judge<'_> {
     fn named(&self, name: &str) -> Verdict {
         let noun = self.noun();
         let selection = &self.target.selection;
-        if self.members.is_empty() {
+        if self.members.is_empty() && !self.target.demand.is_met_by_absence() {
             return Verdict::waiting(Code::NotFound, format!("{noun} {name} does not exist"));
         }
         if self.members.number(State::Stale) > 0 {
@@ -42,7 +44,7 @@ impl Judge<'_> {
     }
 
     fn all(&self, min: usize) -> Verdict {
-        let (members, demand) = (self.members, self.target.demand);
+        let (members, demand) = (self.members, &self.target.demand);
         if self.counted() == 0 {
             return self.nothing_counts();
         }
@@ -50,8 +52,8 @@ impl Judge<'_> {
         // it is an end like any other.
         match (demand, members.first(State::Failed)) {
             (Demand::Any, _) => self.any(min),
-            (Demand::Every, Some(failed)) => self.failed(failed),
-            (Demand::Every, None) | (Demand::EveryOrFailed, _) => self.every(min),
+            (Demand::EveryOrFailed, _) | (_, None) => self.every(min),
+            (_, Some(failed)) => self.failed(failed),
         }
     }
 
@@ -83,10 +85,10 @@ impl Judge<'_> {
     fn not_ready(&self, done: usize) -> Option<Verdict> {
         let first = self.members.first(State::Waiting)?;
         let Reason { code, text } = first.reason.as_deref()?;
-        if self.speaks_alone() {
-            return Some(Verdict::waiting(code.clone(), text.clone()));
+        if self.target.is_named() {
+            return Some(Verdict::waiting(code.clone(), self.of_the_only(first, text)));
         }
-        let total = count(self.counted(), self.noun());
+        let total = count(self.counted(), &self.noun());
         let text = format!("{done} of {total} {}; {}", self.done(), self.sentence(first, text));
         Some(Verdict::waiting(code.clone(), text))
     }
@@ -94,7 +96,7 @@ impl Judge<'_> {
     fn leaving(&self, done: usize) -> Option<Verdict> {
         let first = self.members.first(State::Leaving)?;
         let (noun, name) = (self.noun(), self.called(first));
-        let done = format!("{} {}", count(done, noun), self.done());
+        let done = format!("{} {}", count(done, &noun), self.done());
         let text = format!("{done}; {noun} {name} is being deleted and will be replaced after that");
         Some(Verdict::waiting(Code::BeingReplaced, text))
     }
@@ -103,13 +105,14 @@ impl Judge<'_> {
         let Some(Reason { code, text }) = fact.reason.as_deref() else {
             return Verdict::failed(Code::PodFailed, self.sentence(fact, "has failed"));
         };
-        let text = if self.speaks_alone() { text.clone() } else { self.sentence(fact, text) };
+        let text = if self.target.is_named() { self.of_the_only(fact, text) } else { self.sentence(fact, text) };
         Verdict::failed(code.clone(), text)
     }
 
     fn enough(&self, done: usize, min: usize, word: &str) -> Verdict {
-        if done < min {
-            let done = count(done, self.noun());
+        // However few have to go, more cannot.
+        if done < min && !self.target.demand.is_absence() {
+            let done = count(done, &self.noun());
             return Verdict::waiting(Code::TooFew, format!("{done} {word}, at least {min} needed"));
         }
         Verdict::Ready
@@ -117,6 +120,10 @@ impl Judge<'_> {
 
     fn nothing_counts(&self) -> Verdict {
         let (noun, members) = (self.noun(), self.members);
+        let is_itself = self.target.is_named() && members.number(State::Itself) > 0;
+        if self.target.demand.is_met_by_absence() && !is_itself {
+            return Verdict::Ready;
+        }
         let going = [State::Leaving, State::Deleting, State::Overdue];
         // The most telling first: who waits for pods of a Job should wait for the Job.
         if let Some((fact, reason)) = members.first(State::Replaced).and_then(|it| Some((it, it.reason.as_deref()?))) {
@@ -140,27 +147,22 @@ impl Judge<'_> {
         [State::Ready, State::Succeeded, State::Waiting, State::Failed].map(|it| self.members.number(it)).iter().sum()
     }
 
-    fn noun(&self) -> &'static str {
-        &self.row.kind.name
+    fn noun(&self) -> Cow<'_, str> {
+        self.target.kind.noun()
     }
 
     fn done(&self) -> String {
-        self.row.done(self.target.demand)
+        self.row.done(&self.target.demand)
     }
 
-    /// Whether the reason of the one object is all there is to say.
-    fn speaks_alone(&self) -> bool {
-        self.target.is_named() && self.has_sentences()
-    }
-
-    /// Whether the kind's reasons are whole sentences, not predicates.
-    fn has_sentences(&self) -> bool {
-        !matches!(self.row.judged, Judged::Set(_))
+    /// What is said of a name: the line says which it is.
+    fn of_the_only(&self, fact: &Fact, reason: &str) -> String {
+        if has_sentences(self.target) { reason.to_owned() } else { self.sentence(fact, reason) }
     }
 
     /// `pod db-0 is Pending`, `job a: the Job is running`
     fn sentence(&self, fact: &Fact, reason: &str) -> String {
-        let joint = if self.has_sentences() { ":" } else { "" };
+        let joint = if has_sentences(self.target) { ":" } else { "" };
         format!("{} {}{joint} {reason}", self.noun(), self.called(fact))
     }
 
