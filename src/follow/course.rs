@@ -110,8 +110,10 @@ impl Course {
 /// Whether more objects may come to it: a name and "one is enough" cannot be let go too early by a set that still
 /// grows.
 fn grows(target: &Target) -> bool {
-    let has_several = matches!(kinds::of(&target.kind).judged, Judged::Services);
-    target.demand != Demand::Any && (has_several || !target.is_named())
+    let has_several = matches!(kinds::judged(target), Judged::Behind(behind) if behind.grows);
+    // Who waits for others only to be gone does not wait for more of them.
+    let may_grow = has_several || !target.is_named() && !target.demand.is_absence();
+    target.demand != Demand::Any && may_grow
 }
 
 impl Told {

@@ -169,7 +169,7 @@ impl Gone {
 }
 
 fn absence(target: &Target) -> String {
-    format!("{} {} does not exist", target.kind.name, target.selection)
+    format!("{} {} does not exist", target.kind.noun(), target.selection)
 }
 
 #[cfg(test)]

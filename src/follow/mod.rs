@@ -13,9 +13,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::failure::Failure;
 use crate::api::watch::Method;
+use crate::target::Target;
 use crate::target::verdict::Verdict;
 
+mod behind;
 mod course;
+#[cfg(test)]
+mod departures;
 pub mod gone;
 mod job;
 mod open;
@@ -23,10 +27,10 @@ mod proof;
 #[cfg(test)]
 mod scripts;
 mod search;
-mod service;
 mod set;
 mod settling;
 mod sight;
+mod sought;
 mod store;
 
 pub use self::open::Setup;
@@ -48,6 +52,8 @@ pub enum Step {
     Outage(Failure),
     /// The API answers again.
     Recovered,
+    /// The cluster has told which kind this target is of: it is this one from now on.
+    Found(Box<Target>),
     /// How the objects of this plural are seen from now on.
     Method(Method, Cow<'static, str>),
 }

@@ -8,41 +8,41 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::behind::{BackendUpdates, objects_by_backend};
 use super::course::Course;
-use super::service::{BackendUpdates, services};
 use super::{Absent, Known, Options, Step, job, set};
 use crate::api::failure::{Class, Failure};
 use crate::api::watch::{Listed, LookBy, Method, NoWatch, Update};
 use crate::cli;
-use crate::kinds::service::{Backend, Entry};
-use crate::kinds::{self, Judged, Reading, pod as pods_kind, service as services_kind};
+use crate::kinds::behind::{Backend, Entry};
+use crate::kinds::{self, Judged, Reading, endpointslice, job as job_kind, pod as pods_kind, service as services_kind};
+use crate::target::Target;
 use crate::target::verdict::{Code, Verdict};
-use crate::target::{Demand, Target};
 
 /// When the last step of a script is over for sure.
 const END: Duration = Duration::from_mins(1);
 /// The server's clock at every list, in seconds.
 const DATE: i64 = 1_000;
 
-fn target(line: &str) -> Target {
+pub(super) fn target(line: &str) -> Target {
     let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
     cli::wait(words).expect(line).targets.remove(0)
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     let (settle, absence) = (Duration::from_secs(2), Duration::from_secs(2));
     Options { min: 1, settle, absence, outlives_failure: false, own_uid: Some("itself".to_owned()) }
 }
 
-fn applied(object: Value) -> Update<Value> {
+pub(super) fn applied(object: Value) -> Update<Value> {
     Update::Applied(object)
 }
 
-fn deleted(object: Value) -> Update<Value> {
+pub(super) fn deleted(object: Value) -> Update<Value> {
     Update::Deleted(object)
 }
 
-fn listed<const N: usize>(objects: [Value; N]) -> Update<Value> {
+pub(super) fn listed<const N: usize>(objects: [Value; N]) -> Update<Value> {
     let date = Timestamp::from_second(DATE).expect("a time");
     Update::Listed(Listed { objects: objects.into(), date, asked: Instant::now() })
 }
@@ -69,45 +69,55 @@ fn kept<T: 'static>(
 }
 
 /// The steps of a target of pods or Jobs.
-fn followed(
+pub(super) fn followed(
     target: Target,
     options: Options,
     updates: LocalBoxStream<'static, Update<Value>>,
     look_by: LookBy,
 ) -> LocalBoxStream<'static, Step> {
     let reading = Reading::of(&target, options.own_uid.clone());
-    let judged = kinds::of(&target.kind).judged;
+    let judged = kinds::judged(&target);
     let course = Course::new(target, options, look_by);
     match judged {
         Judged::Set(read) => set::objects(course, kept(updates, move |json| read(json, &reading))),
         Judged::Jobs(read) => job::jobs(course, kept(updates, move |json| read(json, &reading))),
-        Judged::Services => panic!("followed by `service`"),
+        Judged::Behind(_) => panic!("followed by `behind`"),
     }
 }
 
 /// What is asked behind a Service, and the updates that are the answer.
-type Behind = Box<dyn Fn(&Entry) -> LocalBoxStream<'static, Update<Value>>>;
+type Answers = Box<dyn Fn(&Entry) -> LocalBoxStream<'static, Update<Value>>>;
 
-/// The steps of a Service target.
-fn service_followed(
+/// The steps of a target that is judged by what is behind it.
+fn followed_behind(
     target: Target,
     updates: LocalBoxStream<'static, Update<Value>>,
-    behind: Behind,
+    answers: Answers,
 ) -> LocalBoxStream<'static, Step> {
+    let Judged::Behind(behind) = kinds::judged(&target) else { panic!("{target} is judged by itself") };
     let reading = Reading::of(&target, options().own_uid);
     let course = Course::new(target, options(), LookBy::default());
     let open = move |entry: &Entry| {
-        let reading = Reading { demand: Demand::Every, labels: None, own_uid: options().own_uid };
+        let every = |kind| Reading::every(kind, options().own_uid);
         Some(match &entry.backend {
-            Backend::Pods(_) => BackendUpdates::Pods(kept(behind(entry), move |json| pods_kind::read(json, &reading))),
-            Backend::Slices => BackendUpdates::Slices(kept(behind(entry), services_kind::read_slice)),
+            Backend::Pods { .. } => {
+                let reading = every(&pods_kind::ROW.kind);
+                BackendUpdates::Pods(kept(answers(entry), move |json| pods_kind::read(json, &reading)))
+            }
+            Backend::Jobs { .. } => {
+                let reading = every(&job_kind::ROW.kind);
+                BackendUpdates::Jobs(kept(answers(entry), move |json| job_kind::read(json, &reading)))
+            }
+            Backend::Slices => BackendUpdates::Slices(kept(answers(entry), endpointslice::read)),
             Backend::External => return None,
         })
     };
-    services(course, kept(updates, move |json| services_kind::read(json, &reading)), Box::new(open))
+    let for_entries = reading.clone();
+    let entries = kept(updates, move |json| (behind.read)(json, &for_entries));
+    objects_by_backend(course, behind, reading, entries, Box::new(open))
 }
 
-fn failed() -> Update<Value> {
+pub(super) fn failed() -> Update<Value> {
     Update::Failed(failure())
 }
 
@@ -116,7 +126,7 @@ fn failure() -> Failure {
 }
 
 /// The updates, each at its millisecond; then silence. A watch is open from the first list on.
-fn script<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<'static, Update<Value>> {
+pub(super) fn script<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<'static, Update<Value>> {
     let mut listed = false;
     let watched = updates.into_iter().flat_map(move |(at, update)| {
         let opens = !listed && matches!(update, Update::Listed(_));
@@ -127,7 +137,9 @@ fn script<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<
 }
 
 /// The same without a watch, but for the one that the updates speak of.
-fn blind_script(updates: impl IntoIterator<Item = (u64, Update<Value>)>) -> LocalBoxStream<'static, Update<Value>> {
+pub(super) fn blind_script(
+    updates: impl IntoIterator<Item = (u64, Update<Value>)>,
+) -> LocalBoxStream<'static, Update<Value>> {
     let start = Instant::now();
     let updates: Vec<_> = updates.into_iter().collect();
     let timed = stream::iter(updates).then(move |(at, update)| async move {
@@ -141,7 +153,7 @@ fn blind_script(updates: impl IntoIterator<Item = (u64, Update<Value>)>) -> Loca
 }
 
 /// `2000 ready`: every step with its millisecond; `end` if the observer says that there is nothing more.
-async fn told(mut steps: LocalBoxStream<'static, Step>) -> Vec<String> {
+pub(super) async fn told(mut steps: LocalBoxStream<'static, Step>) -> Vec<String> {
     let start = Instant::now();
     let mut told = Vec::new();
     while let Ok(step) = timeout_at(start + END, steps.next()).await {
@@ -174,18 +186,18 @@ fn text(step: &Step) -> String {
 }
 
 /// A pod that has been in its state since this second.
-fn pod(name: &str, phase: &str, ready: &str, since: i64) -> Value {
+pub(super) fn pod(name: &str, phase: &str, ready: &str, since: i64) -> Value {
     let since = Timestamp::from_second(since).expect("a time").to_string();
     let ready = json!({"type": "Ready", "status": ready, "lastTransitionTime": since});
     let metadata = json!({"name": name, "namespace": "shop", "uid": name, "labels": {"app": "db"}});
     json!({"metadata": metadata, "status": {"phase": phase, "conditions": [ready]}})
 }
 
-fn ready(name: &str) -> Value {
+pub(super) fn ready(name: &str) -> Value {
     pod(name, "Running", "True", DATE)
 }
 
-fn unready(name: &str) -> Value {
+pub(super) fn unready(name: &str) -> Value {
     pod(name, "Pending", "False", DATE)
 }
 
@@ -405,10 +417,10 @@ async fn n1_how_it_is_known_is_told_before_a_ready_and_after_all_else() {
 async fn n1_service_is_known_as_its_less_known_half_is() {
     let updates = || blind_script([(0, listed([selecting("db", "db")])), (0, Update::Live), (3_000, Update::Blind)]);
     let polled = |_: &Entry| blind_script([(1_000, listed([old("db-0")])), (2_000, listed([old("db-0")]))]);
-    let told = known(service_followed(target("service db"), updates(), Box::new(polled))).await;
+    let told = known(followed_behind(target("service db"), updates(), Box::new(polled))).await;
     assert_eq!(told, ["as of 1000", "ready", "as of 2000"], "of two that nobody looks at, the older");
     let watched = |_: &Entry| blind_script([(1_000, listed([old("db-0")])), (1_500, Update::Live)]);
-    let told = known(service_followed(target("service db"), updates(), Box::new(watched))).await;
+    let told = known(followed_behind(target("service db"), updates(), Box::new(watched))).await;
     assert_eq!(told, ["as of 1000", "ready", "live", "as of 3000"]);
 }
 
@@ -567,11 +579,11 @@ async fn n13_absence_is_proved_by_a_look_that_is_asked_for() {
     assert_eq!(look_by.wanted(), Some(start + Duration::from_secs(2)));
 }
 
-fn job(uid: &str, condition: Option<&str>) -> Value {
+pub(super) fn job(uid: &str, condition: Option<&str>) -> Value {
     named_job("migrate", uid, condition)
 }
 
-fn named_job(name: &str, uid: &str, condition: Option<&str>) -> Value {
+pub(super) fn named_job(name: &str, uid: &str, condition: Option<&str>) -> Value {
     let metadata = json!({"name": name, "namespace": "shop", "uid": uid});
     let conditions: Vec<Value> =
         condition.into_iter().map(|kind| json!({"type": kind, "status": "True", "reason": "Because"})).collect();
@@ -878,10 +890,10 @@ async fn services_told<const N: usize>(
     behind: fn(&str) -> LocalBoxStream<'static, Update<Value>>,
 ) -> Vec<String> {
     let open = move |entry: &Entry| match &entry.backend {
-        Backend::Pods(labels) => behind(&labels["app"]),
+        Backend::Pods { labels, .. } => behind(labels.trim_start_matches("app=")),
         _ => behind(&entry.key.1),
     };
-    told(service_followed(target(line), script(updates), Box::new(open))).await
+    told(followed_behind(target(line), script(updates), Box::new(open))).await
 }
 
 fn pods_behind<const N: usize>(updates: [(u64, Update<Value>); N]) -> LocalBoxStream<'static, Update<Value>> {
@@ -928,7 +940,7 @@ async fn service_without_pods_behind_it_needs_no_rest() {
     let never = |_: &str| panic!("nothing is behind a name elsewhere");
     assert_eq!(services_told("service db", elsewhere(), never).await, ["0 ready"]);
     let behind = |_: &str| {
-        let slice = listed([json!({"endpoints": [{"conditions": {}}]})]);
+        let slice = listed([json!({"endpoints": [{"addresses": ["192.0.2.1"], "conditions": {}}]})]);
         let gone = listed([json!({"endpoints": null})]);
         script([(300, slice), (400, gone)])
     };
@@ -980,11 +992,11 @@ async fn service_with_another_selector_has_other_pods() {
 async fn n1_service_of_which_one_half_is_polled_comes_to_rest() {
     let services_updates = || [(0, listed([selecting("db", "db")])), (2_000, listed([selecting("db", "db")]))];
     let open = |_: &Entry| pods_behind([(0, listed([ready("db-0")]))]);
-    let polled = service_followed(target("service db"), blind_script(services_updates()), Box::new(open));
+    let polled = followed_behind(target("service db"), blind_script(services_updates()), Box::new(open));
     assert_eq!(told(polled).await, ["0 waiting Settling", "2000 ready"]);
     let behind = |_: &Entry| blind_script([(0, listed([ready("db-0")])), (2_000, listed([ready("db-0")]))]);
     let updates = script([(0, listed([selecting("db", "db")]))]);
-    let watched = service_followed(target("service db"), updates, Box::new(behind));
+    let watched = followed_behind(target("service db"), updates, Box::new(behind));
     assert_eq!(told(watched).await, ["0 waiting Settling", "2000 ready"]);
 }
 
@@ -1031,11 +1043,11 @@ async fn outage_ends_with_the_service_that_it_was_about() {
 
 #[test]
 fn backend_of_a_service_is_what_its_spec_says() {
-    let reading = Reading { demand: Demand::Every, labels: None, own_uid: None };
-    let of =
-        |spec: Value| services_kind::read(&service("db", spec).to_string(), &reading).expect("a Service").0.backend;
+    let reading = Reading::every(&services_kind::ROW.kind, None);
+    let Judged::Behind(behind) = kinds::judged(&target("service db")) else { panic!("by what is behind it") };
+    let of = |spec: Value| (behind.read)(&service("db", spec).to_string(), &reading).expect("a Service").0.backend;
     assert_eq!(of(json!({"type": "ExternalName", "selector": {"app": "db"}})), Backend::External);
     assert_eq!(of(json!({"type": "ClusterIP"})), Backend::Slices);
-    let labels = [("app".to_owned(), "db".to_owned())].into();
-    assert_eq!(of(json!({"selector": {"app": "db"}})), Backend::Pods(labels));
+    let pods = Backend::Pods { labels: "app=db".to_owned(), owner: None };
+    assert_eq!(of(json!({"selector": {"app": "db"}})), pods);
 }

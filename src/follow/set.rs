@@ -1,4 +1,7 @@
 //! A target of one query over time, whatever its kind: the objects as they are now, and whether their set has settled.
+//!
+//! Where an object that is gone is as good as one that is as demanded (`--for delete`), those of the first look count,
+//! by their uids: what comes under a name later is another one.
 
 use futures::stream::{LocalBoxStream, StreamExt};
 use tokio::time::Instant;
@@ -9,12 +12,17 @@ use super::{Absent, Ended, Observer, Step, steps};
 use crate::api::watch::Update;
 use crate::kinds::members::{Fact, State};
 use crate::kinds::{self, set};
+use crate::target::Demand;
 use crate::target::verdict::{Code, Verdict};
 use crate::text::count;
 
 /// The steps of such a target.
 pub fn objects(course: Course, updates: LocalBoxStream<'static, Update<Fact>>) -> LocalBoxStream<'static, Step> {
     let store = Store::new(&course.target.kind.resource, State::counts);
+    let store = match &course.target.demand {
+        Demand::Meets(goal) if goal.is_met_by_absence() => store.keeping_the_gone(goal.is_absence()),
+        _ => store,
+    };
     steps(Objects { course, updates, store, release: None, seen: false })
 }
 
@@ -45,7 +53,7 @@ impl Observer for Objects {
         // Also while it is not ready: the settling time counts from the last change, whatever the verdict was then.
         let has_changed = members.has_changed();
         course.settling.saw(has_changed, || members.youngest(), sight.now());
-        let noun = &course.target.kind.name;
+        let noun = course.target.kind.noun();
         let verdict = match set::verdict(&course.target, course.options.min, members) {
             Verdict::Ready if course.options.outlives_failure && store.unreplaced > 0 => {
                 let text = format!("a {noun} that has failed is gone, and no other has taken its place yet");
@@ -53,13 +61,19 @@ impl Observer for Objects {
             }
             verdict => verdict,
         };
-        let done = kinds::of(&course.target.kind).done(course.target.demand);
-        let settled = format!("{} {done}", count(members.counted(), noun));
+        let done = kinds::of(&course.target.kind).done(&course.target.demand);
+        let settled = format!("{} {done}", count(members.counted(), &noun));
         let verdict = course.vouched(verdict, sight, &settled);
         steps.extend(course.tell(verdict, sight));
-        let absent = (course.target.is_named() && !self.seen).then_some(Absent::Never);
+        let may_be_absent = course.target.is_named() && !course.target.demand.is_met_by_absence();
+        let absent = (may_be_absent && !self.seen).then_some(Absent::Never);
         steps.extend(course.absence(absent, sight));
         steps
+    }
+
+    /// What is gone does not come back: one that comes under its name is another.
+    fn is_over(&self) -> bool {
+        self.course.target.demand.is_absence() && self.course.was_told() == Some(&Verdict::Ready)
     }
 
     fn alarms(&self) -> Vec<Option<Instant>> {

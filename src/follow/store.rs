@@ -1,6 +1,6 @@
 //! The objects of one query as they are now, whether anybody looks at them, and which of them should have gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -21,6 +21,17 @@ pub struct Store {
     pub unreplaced: usize,
     /// the uids of those that are not waited for any more
     given_up: BTreeSet<Box<str>>,
+    departures: Option<Departures>,
+}
+
+/// Where to be gone is as good as to be as demanded: those of the first look.
+#[derive(Debug, Default)]
+struct Departures {
+    /// What was there at the first look; `None` before it.
+    first: Option<BTreeMap<Rc<Key>, Box<str>>>,
+    gone: BTreeSet<Rc<Key>>,
+    /// Nothing else is: what comes later is not waited for.
+    is_all: bool,
 }
 
 impl Store {
@@ -32,7 +43,14 @@ impl Store {
             sight: Sight::default(),
             unreplaced: 0,
             given_up: BTreeSet::new(),
+            departures: None,
         }
+    }
+
+    /// The same where one that is gone is as good as one that is as demanded; `is_all` says that nothing else is.
+    #[must_use]
+    pub fn keeping_the_gone(self, is_all: bool) -> Self {
+        Self { departures: Some(Departures { is_all, ..Departures::default() }), ..self }
     }
 
     /// Takes an update in; what says nothing of the objects comes back.
@@ -40,8 +58,20 @@ impl Store {
         let change = self.sight.take(update, &self.resource);
         let now = self.sight.now();
         match change {
-            Change::All(facts) => self.replace(facts, now),
-            Change::One(fact) => self.insert(fact, now),
+            Change::All(mut facts) => {
+                facts.retain(|fact| fact.state != State::Foreign);
+                let facts = self.with_departures(facts);
+                self.replace(facts, now);
+            }
+            Change::One(fact) | Change::Gone(fact) if fact.state == State::Foreign => {}
+            Change::One(fact) => {
+                if let Some(fact) = self.with_departure(fact) {
+                    self.insert(fact, now);
+                }
+            }
+            Change::Gone(fact) if self.departures.as_mut().is_some_and(|it| it.departs(&fact)) => {
+                self.insert(departed(fact), now);
+            }
             Change::Gone(fact) => {
                 let gone = self.members.remove(&fact.key);
                 self.note(gone.into_iter(), 0);
@@ -50,6 +80,29 @@ impl Store {
             Change::Nothing => {}
         }
         None
+    }
+
+    /// What a list means where the gone are kept: those of the first look, as they are or gone.
+    fn with_departures(&mut self, facts: Vec<Fact>) -> Vec<Fact> {
+        let Some(departures) = &mut self.departures else { return facts };
+        let listed: BTreeSet<Box<str>> = facts.iter().map(|fact| fact.uid.clone()).collect();
+        let first = departures
+            .first
+            .get_or_insert_with(|| facts.iter().map(|fact| (Rc::clone(&fact.key), fact.uid.clone())).collect());
+        departures.gone.extend(first.iter().filter(|(_, uid)| !listed.contains(*uid)).map(|(key, _)| Rc::clone(key)));
+        let present = facts.into_iter().filter(|fact| departures.counts(fact)).collect::<Vec<_>>();
+        let gone = self.members.iter().filter(|fact| departures.gone.contains(&fact.key)).cloned().map(departed);
+        present.into_iter().chain(gone).collect()
+    }
+
+    /// The same for one: another one under a name of the first look shows that the first is gone.
+    fn with_departure(&mut self, fact: Fact) -> Option<Fact> {
+        let Some(departures) = &mut self.departures else { return Some(fact) };
+        if departures.counts(&fact) {
+            return Some(fact);
+        }
+        let replaced = self.members.get(&fact.key).filter(|known| known.uid != fact.uid).cloned()?;
+        departures.departs(&replaced).then(|| departed(replaced))
     }
 
     fn insert(&mut self, fact: Fact, now: Timestamp) {
@@ -106,4 +159,25 @@ impl Store {
         let left = self.members.next_release()?.duration_since(self.sight.now());
         Some(Instant::now() + std::time::Duration::try_from(left).unwrap_or_default())
     }
+}
+
+impl Departures {
+    /// Takes note that one is gone; whether it was there at the first look.
+    fn departs(&mut self, fact: &Fact) -> bool {
+        let was_there = self.first.as_ref().is_some_and(|first| first.get(&fact.key) == Some(&fact.uid));
+        was_there && {
+            self.gone.insert(Rc::clone(&fact.key));
+            true
+        }
+    }
+
+    /// Whether this one is waited for: not one that has come under a name that was there at the first look.
+    fn counts(&self, fact: &Fact) -> bool {
+        let first = self.first.as_ref().and_then(|first| first.get(&fact.key));
+        first.map_or(!self.is_all, |uid| *uid == fact.uid && !self.gone.contains(&fact.key))
+    }
+}
+
+fn departed(fact: Fact) -> Fact {
+    Fact { state: State::Ready, reason: None, ..fact }
 }

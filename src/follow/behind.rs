@@ -1,4 +1,5 @@
-//! A Service target over time: a stream of its own for what is behind each Service, and one outage for all of them.
+//! A target over time that is judged by what is behind its objects: a stream of its own for what is behind each, and
+//! one outage for all of them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,29 +12,36 @@ use super::sight::{Change, Sight};
 use super::store::Store;
 use super::{Absent, Ended, Observer, Step, steps};
 use crate::api::watch::Update;
+use crate::kinds::behind::{self, Behind, Entry, Stand};
+use crate::kinds::endpointslice::Slice;
 use crate::kinds::members::{Fact, Key, State};
-use crate::kinds::service::{self, Behind, Entry, Slice};
-use crate::kinds::{ENDPOINT_SLICES, PODS};
+use crate::kinds::{ENDPOINT_SLICES, JOBS, PODS, Reading, of};
+use crate::target::Demand;
 use crate::target::verdict::{Code, Verdict};
 use crate::text::count;
 
-/// The updates of what is behind a Service.
+/// The updates of what is behind an object.
 pub enum BackendUpdates {
     Pods(LocalBoxStream<'static, Update<Fact>>),
+    Jobs(LocalBoxStream<'static, Update<Fact>>),
     Slices(LocalBoxStream<'static, Update<Slice>>),
 }
 
-/// Opens the stream for what is behind a Service; nothing for a name elsewhere.
+/// Opens the stream for what is behind an object; nothing for a name elsewhere.
 pub type Open = Box<dyn Fn(&Entry) -> Option<BackendUpdates>>;
 
-/// The steps of a Service target; `open` is called for every Service, and again when its selector changes.
-pub fn services(
+/// The steps of such a target; `open` is called for every object, and again when what is behind it is to be another.
+pub fn objects_by_backend(
     course: Course,
+    behind: &'static Behind,
+    reading: Reading,
     updates: LocalBoxStream<'static, Update<Entry>>,
     open: Open,
 ) -> LocalBoxStream<'static, Step> {
-    steps(Services {
+    steps(Objects {
         course,
+        behind,
+        reading,
         updates,
         entries: BTreeMap::new(),
         sight: Sight::default(),
@@ -45,11 +53,13 @@ pub fn services(
     })
 }
 
-struct Services {
+struct Objects {
     course: Course,
+    behind: &'static Behind,
+    reading: Reading,
     updates: LocalBoxStream<'static, Update<Entry>>,
     entries: BTreeMap<Rc<Key>, Watched>,
-    /// of the Services themselves
+    /// of the objects themselves
     sight: Sight,
     open: Open,
     /// there are others, or others are behind one of them
@@ -60,18 +70,18 @@ struct Services {
     seen: bool,
 }
 
-/// A Service and what is behind it.
+/// An object and what is behind it.
 struct Watched {
     entry: Entry,
     backend: Option<Source>,
 }
 
 enum Source {
-    Pods(Box<Store>, LocalBoxStream<'static, Update<Fact>>),
+    Objects(Box<Store>, LocalBoxStream<'static, Update<Fact>>),
     Slices(BTreeMap<Rc<Key>, Slice>, Sight, LocalBoxStream<'static, Update<Slice>>),
 }
 
-impl Observer for Services {
+impl Observer for Objects {
     async fn update(&mut self) -> Result<Option<Step>, Ended> {
         let behind = next_behind(&mut self.entries);
         let step = tokio::select! {
@@ -97,11 +107,12 @@ impl Observer for Services {
         // Half of what is behind them says nothing of the whole.
         let is_whole = self.sources().all(|source| source.sight().has_looked());
         if is_whole {
-            let stores = self.entries.values_mut().filter_map(Watched::pods);
+            let stores = self.entries.values_mut().filter_map(Watched::store);
             steps.extend(stores.flat_map(Store::give_up));
             self.release = self.stores().filter_map(Store::next_release).min();
-            let behind = self.entries.values().map(|watched| (&watched.entry, watched.behind()));
-            let verdict = service::verdict(&self.course.target, self.course.options.min, behind);
+            let entries = self.entries.values().map(|watched| (&watched.entry, watched.stand()));
+            let (target, min) = (&self.course.target, self.course.options.min);
+            let verdict = behind::verdict(target, self.behind, &self.reading, min, entries);
             let settled = self.settle(&sight);
             let verdict = self.course.vouched(verdict, &sight, &settled);
             steps.extend(self.course.tell(verdict, &sight));
@@ -110,7 +121,7 @@ impl Observer for Services {
             let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it now was not seen yet");
             steps.extend(self.course.tell(verdict, &sight));
         } else {
-            // A first look is not over before what is behind every Service was looked at.
+            // A first look is not over before what is behind every object was looked at.
             steps.extend(self.course.tell_known(&sight));
         }
         let absent = (self.course.target.is_named() && !self.seen).then_some(Absent::Never);
@@ -123,7 +134,7 @@ impl Observer for Services {
     }
 }
 
-/// The next step of any stream behind a Service; pends for ever when there is none.
+/// The next step of any stream behind an object; pends for ever when there is none.
 async fn next_behind(entries: &mut BTreeMap<Rc<Key>, Watched>) -> Result<Option<Step>, Ended> {
     let nexts = entries.values_mut().filter_map(|watched| watched.backend.as_mut());
     let nexts: Vec<_> = nexts.map(|source| Box::pin(source.next())).collect();
@@ -133,7 +144,7 @@ async fn next_behind(entries: &mut BTreeMap<Rc<Key>, Watched>) -> Result<Option<
     futures::future::select_all(nexts).await.0
 }
 
-impl Services {
+impl Objects {
     fn take(&mut self, update: Update<Entry>) -> Option<Step> {
         match self.sight.take(update, &self.course.target.kind.resource) {
             Change::All(entries) => {
@@ -153,7 +164,7 @@ impl Services {
         None
     }
 
-    /// A Service whose selector was changed, or that was made anew, has others behind it: a new stream.
+    /// One whose selector was changed, or that was made anew, has others behind it: a new stream.
     fn insert(&mut self, entry: Entry) {
         if let Some(watched) = self.entries.get_mut(&entry.key)
             && watched.entry.uid == entry.uid
@@ -173,7 +184,7 @@ impl Services {
 
     fn stores(&self) -> impl Iterator<Item = &Store> {
         self.sources().filter_map(|source| match source {
-            Source::Pods(store, _) => Some(&**store),
+            Source::Objects(store, _) => Some(&**store),
             Source::Slices(..) => None,
         })
     }
@@ -184,19 +195,19 @@ impl Services {
     }
 
     /// Takes note of what has to settle, and what that is called. Pods behind a Service come one by one, and so do the
-    /// Services of a selector. Endpoints that somebody else writes say nothing of their age and may come all at once:
+    /// objects of a selector. Endpoints that somebody else writes say nothing of their age and may come all at once:
     /// behind a name, they need no time.
     fn settle(&mut self, sight: &Sight) -> String {
         let is_named = self.course.target.is_named();
-        if is_named && self.stores().all(|store| store.members.is_empty()) {
+        if is_named && (!self.behind.grows || self.stores().all(|store| store.members.is_empty())) {
             self.course.settling.skip();
             return String::new();
         }
         let mut has_changed = std::mem::take(&mut self.has_changed);
-        for store in self.entries.values_mut().filter_map(Watched::pods) {
+        for store in self.entries.values_mut().filter_map(Watched::store) {
             has_changed |= store.members.has_changed();
         }
-        // A name is one Service, however young; those of a selector may be the first of several.
+        // A name is one object, however young; those of a selector may be the first of several.
         let made = self.entries.values().filter(|_| !is_named).map(|watched| watched.entry.created);
         let has_some = |store: &&Store| store.members.counted() + store.members.number(State::Overdue) > 0;
         let pods = self.stores().filter(has_some).map(|store| store.members.youngest());
@@ -206,25 +217,25 @@ impl Services {
         let members = if is_named {
             count(self.stores().map(|store| store.members.counted()).sum(), "pod")
         } else {
-            count(self.entries.len(), "service")
+            count(self.entries.len(), &self.course.target.kind.name)
         };
-        format!("{members} ready")
+        format!("{members} {}", of(&self.course.target.kind).done(&Demand::Every))
     }
 }
 
 impl Watched {
-    fn pods(&mut self) -> Option<&mut Store> {
+    fn store(&mut self) -> Option<&mut Store> {
         match &mut self.backend {
-            Some(Source::Pods(store, _)) => Some(store),
+            Some(Source::Objects(store, _)) => Some(store),
             _ => None,
         }
     }
 
-    fn behind(&self) -> Behind<'_> {
+    fn stand(&self) -> Stand<'_> {
         match &self.backend {
-            Some(Source::Pods(store, _)) => Behind::Pods(&store.members),
-            Some(Source::Slices(slices, ..)) => Behind::Slices(slices),
-            None => Behind::Nothing,
+            Some(Source::Objects(store, _)) => Stand::Objects(&store.members),
+            Some(Source::Slices(slices, ..)) => Stand::Slices(slices),
+            None => Stand::Nothing,
         }
     }
 }
@@ -232,14 +243,15 @@ impl Watched {
 impl Source {
     fn new(updates: BackendUpdates) -> Self {
         match updates {
-            BackendUpdates::Pods(updates) => Self::Pods(Box::new(Store::new(&PODS, State::serves)), updates),
+            BackendUpdates::Pods(updates) => Self::Objects(Box::new(Store::new(&PODS, State::serves)), updates),
+            BackendUpdates::Jobs(updates) => Self::Objects(Box::new(Store::new(&JOBS, State::counts)), updates),
             BackendUpdates::Slices(updates) => Self::Slices(BTreeMap::new(), Sight::default(), updates),
         }
     }
 
     async fn next(&mut self) -> Result<Option<Step>, Ended> {
         match self {
-            Self::Pods(store, updates) => Ok(store.take(updates.next().await.ok_or(Ended)?)),
+            Self::Objects(store, updates) => Ok(store.take(updates.next().await.ok_or(Ended)?)),
             Self::Slices(slices, sight, updates) => {
                 let keyed = |slice: Slice| (Rc::clone(&slice.key), slice);
                 match sight.take(updates.next().await.ok_or(Ended)?, &ENDPOINT_SLICES) {
@@ -256,7 +268,7 @@ impl Source {
 
     fn sight(&self) -> &Sight {
         match self {
-            Self::Pods(store, _) => &store.sight,
+            Self::Objects(store, _) => &store.sight,
             Self::Slices(_, sight, _) => sight,
         }
     }
