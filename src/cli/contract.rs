@@ -39,6 +39,7 @@ fn shown_target(target: &Target) -> String {
         Scope::Default => target.to_string(),
         Scope::Namespace(namespace) => format!("{namespace}:{target}"),
         Scope::All => format!("*:{target}"),
+        Scope::Cluster => format!("-:{target}"),
     }
 }
 
@@ -114,6 +115,36 @@ const SHAPES: &[(&str, &str)] = &[
     ("pod|-l|app=x|,tier=db", "pod/app=x,tier=db"),
     ("pod/app|in|(a,|b)|job/c", "pod/app in (a,b) job/c"),
     ("job|in|notin", "job/in job/notin"),
+    // kubectl's words
+    ("jobs|migrate", "job/migrate"),
+    ("Job|migrate", "job/migrate"),
+    ("JOBS-WE/migrate", "job-we/migrate"),
+    ("job.batch/migrate", "job/migrate"),
+    ("jobs.v1.batch|migrate", "job/migrate"),
+    ("pods|-lapp=x", "pod/app=x"),
+    ("po-wr/app=x", "pod-wr/app=x"),
+    ("svc|db", "service/db"),
+    ("svc-wr|db", "service-wr/db"),
+    ("ns:jobs/a", "ns:job/a"),
+    ("deployment|web", "deployment/web"),
+    ("deployment/web", "deployment/web"),
+    ("deploy/web|deployments.apps/api|Deployment.v1.apps/db", "deployment/web deployment/api deployment/db"),
+    ("statefulset/web|sts/db", "statefulset/web statefulset/db"),
+    ("ds|proxy|-n|kube-system", "kube-system:daemonset/proxy"),
+    ("rs/a|rc/b|cj/c", "replicaset/a replicationcontroller/b cronjob/c"),
+    ("cm/a|secrets/b|sa/c|pvc/d|ing/e", "configmap/a secret/b serviceaccount/c pvc/d ingress/e"),
+    ("persistentvolumeclaim|data", "pvc/data"),
+    ("ns/shop|no/node-1|-n|data", "-:namespace/shop -:node/node-1"),
+    ("crd/widgets.example.com|apiservice/v1.example.com", "-:crd/widgets.example.com -:apiservice/v1.example.com"),
+    ("node|-A", "-:node/*"),
+    // kinds that only the cluster knows
+    ("endpoints/web", "endpoints/web"),
+    ("shop:endpoints/web|job/a", "shop:endpoints/web job/a"),
+    ("Theme.example.com/dark", "theme.example.com/dark"),
+    ("themes.v1beta1.example.com|dark|light", "themes.v1beta1.example.com/dark themes.v1beta1.example.com/light"),
+    ("theme.example.com|-lapp=x|-A", "*:theme.example.com/app=x"),
+    ("theme/dark", "theme/dark"),
+    ("job.v2.batch/migrate", "job.v2.batch/migrate"),
     // trimmed
     ("  job |\tmigrate\n", "job/migrate"),
     ("pod|  -lapp=x\n", "pod/app=x"),
@@ -152,8 +183,61 @@ fn every_shape_gives_its_targets() {
     }
 }
 
+const DEMANDS: &[(&str, &str)] = &[
+    ("pod|a|--for|condition=Ready", "pod/a: condition=Ready"),
+    ("--for=delete|pod|a", "pod/a: delete"),
+    ("pod|a|--for condition=Ready=false", "pod/a: condition=Ready=false"),
+    ("pod|a|--for|CREATE|--for|Condition=ready=TRUE", "pod/a: create and condition=ready"),
+    ("pod/a|deploy/b|--for|create", "pod/a: create, deployment/b: create"),
+    ("theme.example.com/dark|--for|condition=hello=world", "theme.example.com/dark: condition=hello=world"),
+    ("pod|a|--for|jsonpath={.spec.a}", "pod/a: jsonpath={.spec.a}"),
+    ("pod|a|--for|jsonpath=a", "pod/a: jsonpath={.a}"),
+    ("pod|a|--for|jsonpath=.spec.a=b-7", "pod/a: jsonpath={.spec.a}=b-7"),
+    (
+        "pod|a|--for|jsonpath={.status.items[?(@.name==\"b\")].ready}=True",
+        "pod/a: jsonpath={.status.items[?(@.name==\"b\")].ready}=True",
+    ),
+    (
+        "pod|a|--for|jsonpath=status.items[?(@.name==\"b\")].ready",
+        "pod/a: jsonpath={.status.items[?(@.name==\"b\")].ready}",
+    ),
+    (
+        "pod|a|--for|condition=Ready|--for|jsonpath={.status.phase}=Running",
+        "pod/a: condition=Ready and jsonpath={.status.phase}=Running",
+    ),
+    // no shell has taken the quotes away
+    ("pod|a|--for=jsonpath='{.status.phase}'=Running", "pod/a: jsonpath={.status.phase}=Running"),
+    // in the order in which they were typed
+    ("pod|a|--for|condition=A|--for|condition=B|--or-for|delete", "pod/a: condition=A and condition=B or delete"),
+    ("pod|a|--for|condition=A|--or-for|delete|--or-for|condition=B", "pod/a: condition=A or delete or condition=B"),
+    ("--or-for|condition=A|pod|a|--for|condition=B", "pod/a: condition=A and condition=B"),
+    ("pod|a|--for|delete|--or-for|create|--for|condition=B", "pod/a: delete or create and condition=B"),
+    // it is a plain `job`
+    ("job-wr|a|--for|condition=Complete", "job/a: condition=Complete"),
+    ("secret/tls|cm/b|--key|a|--key|b", "secret/tls: --key a --key b, configmap/b: --key a --key b"),
+    // for those that take it
+    ("secret/tls|job/a|svc/db|--key|k|--by|endpoints", "secret/tls: --key k, job/a: , service/db: --by endpoints"),
+    ("service/db|--by|endpoints|--min|2", "service/db: --by endpoints"),
+    ("svc/db|--by|LOAD-BALANCER", "service/db: --by load-balancer"),
+    ("svc/db|--by|pods", "service/db: "),
+];
+
+#[test]
+fn demands_are_read_in_their_order() {
+    let shown = |target: &Target| format!("{}: {}", shown_target(target), target.demand);
+    for (line, expected) in DEMANDS {
+        let all: Vec<String> = wait(line, &[]).targets.iter().map(shown).collect();
+        assert_eq!(all.join(", "), *expected, "{line}");
+    }
+    let treated = wait("pod|a|--for|create", &[("TREAT_ERRORS_AS_READY", "2")]);
+    assert_eq!(treated.targets.iter().map(shown).collect::<Vec<_>>(), ["pod/a: create"], "meant for other waits");
+}
+
 /// What many hints have in common.
-const COMMON: [(&str, &str); 8] = [
+const COMMON: [(&str, &str); 11] = [
+    ("$KINDS", "$MODES; other kinds: `KIND/NAME` or `KIND.GROUP NAME`"),
+    ("$GOALS", "`--for condition=Ready`, `--for jsonpath='{.status.phase}'=Running`, `--for create` or `--for delete`"),
+    ("$BY", "`service/db --by endpoints`, `--by load-balancer` or `--by pods`"),
     ("$SHELLS", "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`"),
     ("$SELECTORS", "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`"),
     ("$TIMES", "`90s`, `5m`, `1h30m` or a number of seconds"),
@@ -188,23 +272,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "`data:pod/` needs a name or a selector",
         "`data:pod/NAME`, `data:pod/app=db`, or `pod -n NAMESPACE` for all that are there",
     ),
-    ("jobs|migrate", "unknown mode `jobs`", "did you mean `job`? $MODES"),
-    ("pods|-lapp=x", "unknown mode `pods`", "did you mean `pod`? $MODES"),
-    ("svc|db", "unknown mode `svc`", "did you mean `service`? $MODES"),
-    ("Job|migrate", "unknown mode `Job`", "did you mean `job`? $MODES"),
-    ("job.batch/migrate", "unknown mode `job.batch`", "did you mean `job`? $MODES"),
-    ("job-rw|migrate", "unknown mode `job-rw`", "did you mean `job-wr`? $MODES"),
-    ("deployment|web", "unknown mode `deployment`", "$EXAMPLES; $MODES"),
-    ("deployment/web", "unknown mode `deployment`", "$EXAMPLES; $MODES"),
-    ("statefulset/web", "unknown mode `statefulset`", "$EXAMPLES; $MODES"),
-    ("sts/web", "unknown mode `sts`", "$EXAMPLES; $MODES"),
-    ("cronjob/web", "unknown mode `cronjob`", "$EXAMPLES; $MODES"),
-    ("endpoints/web", "unknown mode `endpoints`", "$EXAMPLES; $MODES"),
-    ("migrate", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
-    ("migrate|-n|data", "unknown mode `migrate`", "$EXAMPLES; $MODES"),
-    ("help", "unknown mode `help`", "did you mean `--help`? $MODES"),
+    ("job-rw|migrate", "unknown mode `job-rw`", "did you mean `job-wr`? $KINDS"),
+    ("migrate.v3|-n|data", "unknown mode `migrate.v3`", "$EXAMPLES; $KINDS"),
+    ("migrate", "unknown mode `migrate`", "$EXAMPLES; $KINDS"),
+    ("migrate|-n|data", "unknown mode `migrate`", "$EXAMPLES; $KINDS"),
+    ("help", "unknown mode `help`", "did you mean `--help`? $KINDS"),
     ("rbac", "nothing to wait for", "$EXAMPLES; `--help` says more"),
-    ("rbac|jib|a", "unknown mode `jib`", "did you mean `job`? $MODES"),
+    ("rbac|jib|a", "unknown mode `jib`", "did you mean `job`? $KINDS"),
     (
         "rbac|job|a|--service-account|A_b",
         "`--service-account`: `A_b` may hold lower case letters, digits, `-` and `.`, not `A`",
@@ -224,10 +298,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "`pod -l 'app.kubernetes.io/name=x'`; $MODES",
     ),
     ("!app", "`!app` has no mode before it", "`pod -l '!app'`; $MODES"),
-    ("/migrate", "unknown mode `/migrate`", "$EXAMPLES; $MODES"),
-    ("data:/a", "unknown mode `data:/a`", "$EXAMPLES; $MODES"),
+    ("/migrate", "unknown mode `/migrate`", "$EXAMPLES; $KINDS"),
+    ("data:/a", "unknown mode `data:/a`", "$EXAMPLES; $KINDS"),
     ("data/job/a", "unknown mode `data`", "`data:job/a`"),
-    ("ns:jobs/a", "unknown mode `jobs`", "did you mean `job`? $MODES"),
     (":job/a", "`:job/a` begins with `:`", "`job/a`"),
     (
         "Data:job/a",
@@ -493,6 +566,107 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("job|a|--selector", "`--selector` needs a value", "$SELECTORS"),
     ("pod|app in (a,b|-n|data", "`app in (a,b` is no label selector: expected `,` or `)` at the end", "$SELECTORS"),
     ("pod|(a)", "`(a)` is no label selector: expected a label key, found `(a)`", "$SELECTORS"),
+    // what is demanded
+    ("job|a|--for", "`--for` needs a value", "$GOALS"),
+    ("job|a|--for=", "`--for` needs a value", "$GOALS"),
+    ("job|a|--for|Ready", "`--for`: `Ready` is no condition", "$GOALS"),
+    ("job|a|--for|phase=Running", "`--for`: `phase=Running` is no condition", "$GOALS"),
+    ("job|a|--or-for|deleted", "`--or-for`: `deleted` is no condition", "$GOALS"),
+    ("job|a|--for|condition=", "`--for`: `condition=` names no condition", "$GOALS"),
+    ("job|a|--for|condition==True", "`--for`: `condition==True` names no condition", "$GOALS"),
+    ("job|a|--for|condition=Ready=", "`--for`: `condition=Ready=` has an empty status", "$GOALS"),
+    ("job|a|--for|jsonpath=", "`--for`: `jsonpath=` ends where a name belongs", "$GOALS"),
+    ("job|a|--for|jsonpath={.spec.a}=", "`--for`: `jsonpath={.spec.a}=` has no value behind `=`", "$GOALS"),
+    ("job|a|--for|jsonpath={.spec.a}='b=c'", "`--for`: `jsonpath={.spec.a}='b=c'` has more than one `=`", "$GOALS"),
+    ("job|a|--for|jsonpath={=True", "`--for`: `jsonpath={=True` has `=` where a name belongs", "$GOALS"),
+    (
+        "job|a|--for=jsonpath={range .spec.items[*]}{.name} {end}=x",
+        "`--for`: `jsonpath={range .spec.items[*]}{.name} {end}=x` has `{` where `=` or the end belongs",
+        "$GOALS",
+    ),
+    (
+        "job|a|--for|delete|--for|create",
+        "`delete and create` can never be true",
+        "alternatives: `--for condition=Ready --or-for delete`",
+    ),
+    (
+        "pod|a|--for|create|--or-for|condition=Ready|--for|delete",
+        "`condition=Ready and delete` can never be true",
+        "alternatives: `--for condition=Ready --or-for delete`",
+    ),
+    (
+        "pod-wr|db-0|--for|condition=Ready",
+        "`pod-wr` and `--for` both say what is demanded",
+        "`pod` with `--for`, or `pod-wr` without; `--or-for` adds another good end",
+    ),
+    (
+        "job/a|jobs-we/b|--or-for|condition=Failed",
+        "`jobs-we` and `--for` both say what is demanded",
+        "`job` with `--for`, or `jobs-we` without; `--or-for` adds another good end",
+    ),
+    (
+        "svc-wr|db|--for|create",
+        "`svc-wr` and `--for` both say what is demanded",
+        "`service` with `--for`, or `svc-wr` without; `--or-for` adds another good end",
+    ),
+    (
+        "pod|db-0|--key|tls.crt",
+        "`pod` does not take `--key`",
+        "`--key` is for configmap and secret: `secret/tls --key tls.crt`",
+    ),
+    (
+        "theme.example.com/dark|job/a|--key|a",
+        "`theme.example.com` does not take `--key`",
+        "`--key` is for configmap and secret: `secret/tls --key tls.crt`",
+    ),
+    ("secret|tls|--key", "`--key` needs a value", "`secret/tls --key tls.crt`"),
+    (
+        "secret|tls|--key|a,b",
+        "`--key`: `a,b` may hold letters, digits, `-`, `_` and `.`, not `,`",
+        "`secret/tls --key tls.crt`",
+    ),
+    (
+        "svc-wr|db|--by|load-balancer",
+        "`svc-wr` and `--by load-balancer` both say what is demanded",
+        "`service` with `--by load-balancer`, or `svc-wr` without",
+    ),
+    ("deploy/web|--by|endpoints", "`deployment` does not take `--by`", "`--by` is for service: $BY"),
+    ("pod|-lapp=db|--by|pods", "`pod` does not take `--by`", "`--by` is for service: $BY"),
+    ("svc|db|--by|dns", "`--by`: `dns` is none of its values", "$BY"),
+    ("service|db|--by|endpoints|--by|pods", "`--by` is given twice", "give it once"),
+    (
+        "service|db|--by|endpoints|--for|create",
+        "`--for` and `--by` both say what is demanded",
+        "one of them: $GOALS, or $BY",
+    ),
+    (
+        "secret|tls|--key|tls.crt|--for|create",
+        "`--for` and `--key` both say what is demanded",
+        "one of them: $GOALS, or `secret/tls --key tls.crt`",
+    ),
+    (
+        "job|a|--for|create|--missing|ready",
+        "`--missing ready` with `job/a`",
+        "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own",
+    ),
+    (
+        "pod|--for|condition=Ready",
+        "`pod` needs a name or a selector",
+        "`pod NAME`, `pod -lapp=db`, or `pod -n NAMESPACE` for all that are there",
+    ),
+    (
+        "theme.example.com/|--for|delete",
+        "`theme.example.com/` needs a name or a selector",
+        "`theme.example.com/NAME`, `theme.example.com/app=db`, or `theme.example.com -n NAMESPACE` for all that are there",
+    ),
+    ("theme.example.com|--for|delete", "unknown mode `theme.example.com`", "$EXAMPLES; $KINDS"),
+    ("theme|dark|--for|create", "unknown mode `theme`", "$EXAMPLES; $KINDS"),
+    ("data:node/a", "`data:node/a`: a node belongs to no namespace", "`node/a`, without `data:`"),
+    (
+        "rbac|endpoints/web",
+        "`rbac` asks no cluster, and `endpoints` is no kind that it knows",
+        "with its group, as `kubectl api-resources` shows it: `endpoints.GROUP/NAME`",
+    ),
     (
         "job|-|a",
         "`-` cannot be the name of a Job: it must begin and end with a letter or digit",
@@ -502,8 +676,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 
 fn whole(hint: &str) -> String {
     let modes: Vec<&str> = kinds::modes().map(|mode| mode.word).collect();
-    let hint = hint.replace("$MODES", &format!("modes: {}", modes.join(", ")));
-    COMMON.iter().fold(hint, |hint, (name, text)| hint.replace(name, text))
+    let hint = COMMON.iter().fold(hint.to_owned(), |hint, (name, text)| hint.replace(name, text));
+    hint.replace("$MODES", &format!("modes: {}", modes.join(", ")))
 }
 
 #[test]
@@ -716,8 +890,9 @@ fn treat_errors_as_ready_changes_plain_modes_only() {
 #[test]
 fn help_names_every_mode_and_every_variable_that_is_read() {
     let help = shown(run("--help", &[]));
+    let words: HashSet<&str> = help.split([' ', ',', '\n']).collect();
     for mode in kinds::modes() {
-        assert!(help.contains(&format!("\n  {} ", mode.word)), "{}", mode.word);
+        assert!(words.contains(mode.word), "{}", mode.word);
     }
     let read = std::cell::RefCell::new(HashSet::new());
     let argv = ["k8s-wait-for", "job", "a"].map(OsString::from);
@@ -745,7 +920,7 @@ fn help_shows_the_name_it_was_called_by() {
     for (path, name) in names {
         let (short, long) = ("-h", "--help");
         let [short, long] =
-            [short, long].map(|option| shown(parse([path, "job", option].map(OsString::from), |_| None)));
+            [short, long].map(|option| shown(parse([path, "job", "a", option].map(OsString::from), |_| None)));
         assert!(short.contains(&format!("\nUsage: {name} [OPTIONS] MODE NAME...\n")), "{short}");
         assert!(long.contains(&format!("\n  {name} job migrate-v3 ")), "{long}");
         assert!(long.len() > short.len());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::help;
 use super::options::{self, LogLevel, PREFIX, Usage, bad_value, duration};
 
 /// The variables, and what was wrong with them. Kubernetes sets `K8S_WAIT_FOR_PORT` and `K8S_WAIT_FOR_SERVICE_HOST` in
@@ -91,7 +92,7 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
 
 /// The variables of ours that nobody reads, each with what may have been meant.
 pub fn unread(names: impl Iterator<Item = String>) -> Vec<String> {
-    let known: Vec<String> = options::variables().collect();
+    let known: Vec<String> = help::variables(PREFIX).collect();
     let ours = names.filter(|name| name.starts_with(PREFIX) && !known.contains(name));
     // Kubernetes makes these of Services.
     let meant = ours.filter(|name| !name.contains("_PORT") && !name.contains("_SERVICE"));

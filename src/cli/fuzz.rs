@@ -84,7 +84,7 @@ fn no_command_line_panics() {
 
 /// In one word: neither "all there are", nor fields, nor a label that only has to exist can be written so.
 fn is_one_word(target: &Target) -> bool {
-    let Selection { name, labels, fields } = &target.selection;
+    let Selection { name, labels, fields, .. } = &target.selection;
     let labels = labels.as_ref().map(ToString::to_string);
     let told_from_a_name = labels.as_ref().is_none_or(|labels| labels.contains(['=', '(']) || labels.starts_with('!'));
     fields.is_none() && name.is_some() != labels.is_some() && told_from_a_name

@@ -14,16 +14,18 @@ use self::options::{Cli, RbacCli, Read};
 use self::targets::targets;
 use crate::kinds::is_final;
 use crate::rbac;
-use crate::target::Target;
 use crate::target::names::{dns_label, dns_subdomain};
 use crate::target::rules::{Failed, Missing, Rules};
 use crate::target::verdict::Quorum;
+use crate::target::{Demand, Target};
 
 #[cfg(test)]
 mod contract;
+mod demands;
 mod environment;
 #[cfg(test)]
 mod fuzz;
+mod help;
 mod options;
 mod targets;
 mod words;
@@ -90,6 +92,7 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Opt
             Read::Text(text) => Ok(Command::Text(text)),
         },
         Some((first, words)) if first == "completions" => Ok(Command::Completions(options::shell(words)?)),
+        _ if let Some(text) = help::on_kind(&words) => Ok(Command::Text(text)),
         _ => match Cli::read(program, &words)? {
             Read::Options(cli) => Ok(Command::Wait(Box::new(wait_of(cli, environment)?))),
             Read::Text(text) => Ok(Command::Text(text)),
@@ -104,7 +107,7 @@ fn wait_of<G: Fn(&str) -> Option<String>>(cli: Cli, mut environment: Environment
     check_missing(missing, cli.missing.is_some(), &targets)?;
     let poll_pause = environment.wait_time();
     let debug = environment.debug();
-    let any = cli.any || environment.option("--any", truth)? == Some(true);
+    let any = cli.any_target || environment.option("--any", truth)? == Some(true);
     let colorless = environment.no_color().then_some(Color::Never);
     let rules = Rules {
         quorum: if any { Quorum::Any } else { Quorum::All },
@@ -143,7 +146,7 @@ pub fn wait(words: impl IntoIterator<Item = OsString>) -> Result<Wait, Usage> {
 /// An answer that says nothing of some or all of the targets is a misunderstanding; what an environment that several
 /// containers share says may be meant for others.
 fn check_missing(missing: Missing, typed: bool, targets: &[Target]) -> Result<(), Usage> {
-    let other = targets.iter().find(|target| !is_final(target));
+    let other = targets.iter().find(|target| !is_final(target) || matches!(target.demand, Demand::Meets(_)));
     if let (Missing::Ready, Some(target)) = (missing, other) {
         let hint = "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own";
         return Err(Usage::new(format!("`--missing ready` with `{target}`"), hint));
@@ -179,7 +182,12 @@ fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
         Some(namespace) => target.resolve(namespace),
         None => target,
     };
-    let targets = targets(&cli.wait, suffix)?.into_iter().map(own).collect();
+    let targets: Vec<Target> = targets(&cli.wait, suffix)?.into_iter().map(own).collect();
+    if let Some(target) = targets.iter().find(|it| it.kind.is_sought() && it.kind.resource.group.is_empty()) {
+        let word = &target.kind.name;
+        let hint = format!("with its group, as `kubectl api-resources` shows it: `{word}.GROUP/NAME`");
+        return Err(Usage::new(format!("`rbac` asks no cluster, and `{word}` is no kind that it knows"), hint));
+    }
     let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
     Ok(rbac::Request { targets, subject, explain: cli.explain, events: cli.wait.events })
 }

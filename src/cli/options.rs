@@ -1,4 +1,4 @@
-//! What the user typed: the options, the help, and what is wrong with either as text.
+//! What the user typed: the options, and what is wrong with them as text.
 //!
 //! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read:
 //! clap's own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks
@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use clap_complete::Shell;
 
-use crate::kinds;
+use super::help;
+use crate::kinds::{self, Extra};
+use crate::target::goal::Condition;
+use crate::target::names::data_key;
 use crate::target::rules::{Failed, Missing};
 
 /// The options as they were typed, and the words between them.
@@ -22,7 +25,7 @@ use crate::target::rules::{Failed, Missing};
 #[command(
     name = "k8s-wait-for",
     version,
-    about = "Waits until Jobs, Pods, Services and volume claims are ready",
+    about = "Waits until what runs in Kubernetes is ready: Jobs, Pods, Services, rollouts and all the rest",
     no_binary_name = true,
     disable_help_flag = true,
     disable_version_flag = true
@@ -44,6 +47,9 @@ pub struct Cli {
     /// Fields: status.phase=Running
     #[arg(long, value_name = "SELECTOR", value_parser = text, help_heading = "Which objects")]
     pub field_selector: Option<String>,
+    /// Only what runs on this pod's node (pod, daemonset)
+    #[arg(long, help_heading = "Which objects")]
+    pub same_node: bool,
     /// Context of the kubeconfig [default: its current one]
     #[arg(long, value_parser = text, help_heading = "Which objects")]
     pub context: Option<String>,
@@ -51,13 +57,35 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", value_parser = text, help_heading = "Which objects")]
     pub kubeconfig: Option<String>,
 
+    /// Not ready, but condition=C[=STATUS], jsonpath=PATH[=VALUE], create or delete
+    #[arg(long = "for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
+    all: Vec<Condition>,
+    /// Or this, with each --for that follows; all --for before it go together
+    #[arg(long = "or-for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
+    other: Vec<Condition>,
+    /// A key that it has to hold (configmap, secret)
+    #[arg(long = "key", value_name = "KEY", value_parser = key, help_heading = "What is demanded")]
+    pub keys: Vec<String>,
+    /// What a Service goes by: pods, endpoints or load-balancer [default: pods]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        hide_possible_values = true,
+        ignore_case = true,
+        help_heading = "What is demanded"
+    )]
+    pub by: Option<By>,
+    /// `--for` and `--or-for`, in the order in which they were typed
+    #[arg(skip)]
+    pub goal: Vec<Vec<Condition>>,
+
     /// Give up after 90s, 5m or bare seconds; 0 looks once [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub timeout: Option<Duration>,
     /// One ready target is enough
-    #[arg(long, help_heading = "When it ends")]
-    pub any: bool,
-    /// A selector has to match so many objects at least [default: 1]
+    #[arg(long = "any", help_heading = "When it ends")]
+    pub any_target: bool,
+    /// How many a selector has to match, or endpoints be ready [default: 1]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "When it ends")]
     pub min: Option<u32>,
     /// How long a selector's objects must stay ready and the same [default: 2s]
@@ -118,6 +146,17 @@ pub struct RbacCli {
     /// Also what is read to say why it is blocked
     #[arg(long, help_heading = "The Role")]
     pub explain: bool,
+}
+
+/// What a Service is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// those that it selects
+    Pods,
+    /// what its EndpointSlices say
+    Endpoints,
+    /// whether it has an address outside
+    LoadBalancer,
 }
 
 /// The form of what is said on stdout.
@@ -191,7 +230,8 @@ impl Cli {
     /// # Errors
     /// What cannot be read.
     pub fn read(program: &str, words: &[String]) -> Result<Read<Self>, Usage> {
-        read(command(program, words.iter().any(|word| word == "--help")), words)
+        let command = help::of_wait(Self::command(), program, words.iter().any(|word| word == "--help"));
+        read(command, words, |cli: &mut Self, matches| cli.goal = goal(matches))
     }
 }
 
@@ -201,14 +241,22 @@ impl RbacCli {
     /// # Errors
     /// As [`Cli::read`].
     pub fn read(program: &str, words: &[String]) -> Result<Read<Self>, Usage> {
-        let usage = usage(&format!("{program} rbac"));
-        read(Self::command().help_template(TEMPLATE).override_usage(usage).before_help(modes_help()), words)
+        read(help::of_rbac(Self::command(), program), words, |cli: &mut Self, matches| cli.wait.goal = goal(matches))
     }
 }
 
-fn read<T: FromArgMatches>(mut command: clap::Command, words: &[String]) -> Result<Read<T>, Usage> {
+fn read<T: FromArgMatches>(
+    mut command: clap::Command,
+    words: &[String],
+    complete: impl Fn(&mut T, &ArgMatches),
+) -> Result<Read<T>, Usage> {
     check_dashes(words, &command)?;
-    match command.try_get_matches_from_mut(words).and_then(|mut matches| T::from_arg_matches_mut(&mut matches)) {
+    let read = command.try_get_matches_from_mut(words).and_then(|matches| {
+        let mut options = T::from_arg_matches(&matches)?;
+        complete(&mut options, &matches);
+        Ok(options)
+    });
+    match read {
         Ok(options) => Ok(Read::Options(options)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Read::Text(error.to_string()))
@@ -217,28 +265,24 @@ fn read<T: FromArgMatches>(mut command: clap::Command, words: &[String]) -> Resu
     }
 }
 
-/// Not by clap's own `after_long_help`: with it, every option takes three lines.
-fn command(program: &str, long: bool) -> clap::Command {
-    let more = format!(
-        "{}\n       {program} rbac ...                 the smallest Role for that wait\n       \
-         {program} completions SHELL        completions for bash, zsh, fish, elvish or powershell",
-        usage(program)
-    );
-    Cli::command().help_template(TEMPLATE).override_usage(more).before_help(modes_help()).after_help(if long {
-        LONG_HELP.replace("PROGRAM", program)
-    } else {
-        SHORT_HELP.to_owned()
-    })
-}
-
-const TEMPLATE: &str = "{about}\n\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
-
-fn usage(program: &str) -> String {
-    format!(
-        "{program} [OPTIONS] MODE NAME...\n       \
-         {program} [OPTIONS] MODE -lSELECTOR\n       \
-         {program} [OPTIONS] [NAMESPACE:]MODE/NAME-or-SELECTOR..."
-    )
+/// The alternatives of `--for a --for b --or-for c`: (a and b) or c. Only clap knows in which order they were typed.
+fn goal(matches: &ArgMatches) -> Vec<Vec<Condition>> {
+    let typed = |id: &str| {
+        let values = matches.get_many::<Condition>(id).into_iter().flatten().cloned();
+        matches.indices_of(id).into_iter().flatten().zip(values).collect::<Vec<_>>()
+    };
+    let others = typed("other").into_iter().map(|(at, condition)| (at, true, condition));
+    let mut all: Vec<_> =
+        typed("all").into_iter().map(|(at, condition)| (at, false, condition)).chain(others).collect();
+    all.sort_by_key(|(at, ..)| *at);
+    let mut goal: Vec<Vec<Condition>> = Vec::new();
+    for (_, is_other, condition) in all {
+        match goal.last_mut().filter(|_| !is_other) {
+            Some(last) => last.push(condition),
+            None => goal.push(vec![condition]),
+        }
+    }
+    goal
 }
 
 /// The shell that a completion script is for.
@@ -269,47 +313,14 @@ pub fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.trim_start_matches('-').replace('-', "_").to_uppercase())
 }
 
-/// All of them, as the help has them.
-pub fn variables() -> impl Iterator<Item = String> {
-    let words = LONG_HELP.split(|char: char| !char.is_ascii_uppercase() && char != '_' && !char.is_ascii_digit());
-    words.filter(|word| word.starts_with(PREFIX)).map(str::to_owned)
+/// How an option is typed that only some kinds take.
+pub fn form_of(option: Extra) -> &'static str {
+    match option {
+        Extra::Key => "--key",
+        Extra::By => "--by",
+        Extra::SameNode => "--same-node",
+    }
 }
-
-fn modes_help() -> String {
-    let lines: Vec<String> = kinds::modes().map(|mode| format!("  {:<12} {}", mode.word, mode.help)).collect();
-    format!("Modes:\n{}", lines.join("\n"))
-}
-
-const SHORT_HELP: &str = "--help adds the environment, the exit codes and examples.";
-
-const LONG_HELP: &str = "\
-Every object of a kind: `pod -n NAMESPACE`, only with -n, -A or --field-selector.
-
-Environment:
-  K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
-  K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_FAILED, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT,
-  K8S_WAIT_FOR_QUIET, K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_COLOR, K8S_WAIT_FOR_LOG_LEVEL,
-  K8S_WAIT_FOR_LOG_FORMAT
-                          the options of these names; what is typed comes first
-  WAIT_TIME               pause between two looks where watching is forbidden: 2, 0.5, 2s
-  DEBUG                   1 for --log-level debug, 2 for trace
-  TREAT_ERRORS_AS_READY   what a plain mode means: 0 itself, 1 with -we, 2 with -wr
-  KUBECONFIG              as in kubectl
-  NO_COLOR                no colours, unless --color says so
-
-Exit codes:
-  0          the condition is met
-  1          a target has failed, or is missing with --missing fail
-  2          usage error
-  77         the API refuses: 401 or 403 for longer than --auth-grace
-  78         configuration: no credentials, broken kubeconfig, unknown context
-  124        --timeout has passed
-  130, 143   SIGINT, SIGTERM
-
-Examples:
-  PROGRAM job migrate-v3                                a migration, by name
-  PROGRAM pod -lapp=db,tier=backend -n data             pods by their labels
-  PROGRAM job/migrate-v3 data:service/db --timeout 5m   several things at once";
 
 /// `-namespace data` would be `-n amespace` and an object `data`, for clap as for kubectl.
 fn check_dashes(words: &[String], command: &clap::Command) -> Result<(), Usage> {
@@ -351,7 +362,8 @@ pub fn bad_value(option: &str, place: &str, value: &str, reason: Option<&str>) -
     Usage::new(problem, right_form(option))
 }
 
-fn right_form(option: &str) -> &'static str {
+/// How its value is typed.
+pub fn right_form(option: &str) -> &'static str {
     match option {
         "--namespace" => "`-n kube-system`",
         "--selector" => SELECTORS,
@@ -359,6 +371,10 @@ fn right_form(option: &str) -> &'static str {
         "--context" => "`--context production`",
         "--kubeconfig" => "`--kubeconfig /etc/kubeconfig`",
         "--service-account" => "`--service-account shop` or `--service-account shop:shop`",
+        "--for" | "--or-for" => help::GOALS,
+        "--key" => "`secret/tls --key tls.crt`",
+        "--same-node" => "`daemonset/proxy --same-node` or `pod -lapp=cache --same-node`",
+        "--by" => "`service/db --by endpoints`, `--by load-balancer` or `--by pods`",
         "--min" => "a whole number from 1 on",
         "--missing" => "`wait`, `fail` or `ready`",
         "--failed" => "`exit` or `wait`",
@@ -373,6 +389,16 @@ fn right_form(option: &str) -> &'static str {
 
 /// The right forms of a label selector, for hints.
 pub const SELECTORS: &str = "`-l app=db`, `-l 'app in (db,cache)'` or `-l app=db,tier!=web`";
+
+fn key(typed: &str) -> Result<String, String> {
+    let key = text(typed)?;
+    data_key(&key)?;
+    Ok(key)
+}
+
+fn condition(typed: &str) -> Result<Condition, String> {
+    typed.parse()
+}
 
 fn text(typed: &str) -> Result<String, String> {
     // clap hands over `--selector=` as an empty text

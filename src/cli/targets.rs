@@ -1,30 +1,40 @@
 //! Words and options → targets: groundnuty's shapes, `MODE NAME...` and `MODE -lSELECTOR`, and our own,
-//! `[NAMESPACE:]MODE/NAME-or-SELECTOR`.
+//! `[NAMESPACE:]MODE/NAME-or-SELECTOR`. What the options demand of each is `demands`'.
 
+use super::demands::Demands;
 use super::options::{self, Cli, Usage};
-use crate::kinds::{self, Row};
+use crate::kinds;
 use crate::target::names::dns_label;
 use crate::target::selector::Selector;
-use crate::target::{Demand, Scope, Selection, Target};
+use crate::target::{Demand, Kind, Scope, Selection, Target};
 
 /// What the options say about every target.
 struct Common {
     scope: Scope,
     labels: Option<Selector>,
     fields: Option<String>,
+    demands: Demands,
+}
+
+impl Common {
+    /// Whether it is said which objects are meant. A namespace alone may as well stand beside a name without its mode.
+    fn selects(&self) -> bool {
+        self.labels.is_some() || self.fields.is_some() || self.scope == Scope::All
+    }
 }
 
 /// A mode and how it was written.
-#[derive(Clone, Copy)]
 struct Written<'a> {
-    row: &'static Row,
+    kind: Kind,
     demand: Demand,
     text: &'a str,
 }
 
 impl Written<'_> {
-    fn target(self, scope: Scope, selection: Selection) -> Target {
-        Target { kind: self.row.kind.clone(), demand: self.demand, scope, selection }
+    fn target(&self, scope: Scope, selection: Selection, common: &Common) -> Result<Target, Usage> {
+        let scope = if self.kind.resource.namespaced { scope } else { Scope::Cluster };
+        let target = Target { kind: self.kind.clone(), demand: self.demand.clone(), scope, selection };
+        common.demands.apply(target, self.text)
     }
 }
 
@@ -35,14 +45,20 @@ pub fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
     let Some((first, objects)) = words.split_first() else {
         return Err(Usage::new("nothing to wait for", format!("{EXAMPLES}; `--help` says more")));
     };
-    let targets = match written(first, suffix) {
-        Some(mode) => of_mode(mode, objects, &common)?,
+    let targets: Vec<Target> = match written(first, suffix) {
+        Some(mode) => of_mode(&mode, objects, &common)?,
         None if first.contains('/') => {
             words.iter().map(|word| target(word, suffix, &common)).collect::<Result<_, _>>()?
         }
+        // Only with its group: who has forgotten the mode is told so at once, without a cluster.
+        None if is_kind(first) && first.contains('.') && (!objects.is_empty() || common.selects()) => {
+            of_mode(&sought(first), objects, &common)?
+        }
         None => return Err(unknown_mode(first)),
     };
-    if cli.min.is_some_and(|min| min > 1) && targets.iter().all(|target| target.selection.name.is_some()) {
+    common.demands.check_use(&targets)?;
+    let is_one = |target: &Target| target.is_named() && target.demand != Demand::Endpoints;
+    if cli.min.is_some_and(|min| min > 1) && targets.iter().all(is_one) {
         return Err(Usage::new(
             "`--min` counts what a selector matches, a name is one object",
             "`pod -lapp=db --min 3`",
@@ -63,10 +79,23 @@ fn apart(word: &str) -> Vec<&str> {
 }
 
 fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
-    let plain = kinds::mode(text)?;
+    let (row, plain) = kinds::mode(text)?;
     // there is no `service-we`, and none of `job-wr-we`
-    let (row, mode) = kinds::mode(&format!("{text}{suffix}")).unwrap_or(plain);
-    Some(Written { row, demand: mode.demand, text })
+    let (row, mode) = kinds::mode(&format!("{}{suffix}", plain.word)).unwrap_or((row, plain));
+    Some(Written { kind: row.kind.clone(), demand: mode.demand.clone(), text })
+}
+
+/// A kind that only the cluster knows.
+fn sought(text: &str) -> Written<'_> {
+    Written { kind: Kind::sought(text), demand: Demand::Every, text }
+}
+
+/// Whether it can be a kind: `certificate`, `certificates.v1.cert-manager.io`. A version, `3.9.1`, is none, nor is what
+/// the labels of Kubernetes begin with, `app.kubernetes.io/name=db`: its own groups end in `k8s.io`.
+fn is_kind(text: &str) -> bool {
+    let is_label = text.split_once('.').is_some_and(|(_, group)| group.eq_ignore_ascii_case("kubernetes.io"));
+    let is_part = |part: &str| dns_label(&part.to_lowercase()).is_ok() && part.starts_with(char::is_alphabetic);
+    !is_label && text.split('.').all(is_part)
 }
 
 fn common(cli: &Cli) -> Result<Common, Usage> {
@@ -87,11 +116,12 @@ fn common(cli: &Cli) -> Result<Common, Usage> {
             return Err(Usage::new("`-l` is given more than once", hint));
         }
     };
-    Ok(Common { scope, labels, fields: cli.field_selector.as_deref().map(checked_fields).transpose()? })
+    let fields = cli.field_selector.as_deref().map(checked_fields).transpose()?;
+    Ok(Common { scope, labels, fields, demands: Demands::of(cli)? })
 }
 
 /// Groundnuty's shapes.
-fn of_mode(mode: Written, objects: &[&str], common: &Common) -> Result<Vec<Target>, Usage> {
+fn of_mode(mode: &Written, objects: &[&str], common: &Common) -> Result<Vec<Target>, Usage> {
     if objects.is_empty() {
         return every(mode, common).map(|target| vec![target]);
     }
@@ -106,7 +136,8 @@ fn check_mixture(mode: &str, objects: &[&str]) -> Result<(), Usage> {
         return Err(Usage::new(format!("`{target}` names its mode itself"), hint));
     }
     // a Job may be called `pod`, but hardly with names around it
-    if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| written(objects[*at], "").is_some()) {
+    let is_mode = |word: &str| kinds::mode(word).is_some_and(|(row, _)| row.modes.len() > 1);
+    if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| is_mode(objects[*at])) {
         let (second, object) = (objects[at], objects[at + 1]);
         let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(mode, &objects[..at]));
         return Err(Usage::new(format!("`{second}` is a second mode"), hint));
@@ -132,15 +163,15 @@ fn is_target(word: &str) -> bool {
 }
 
 /// `pod -lapp=db`, and a flag in the name's place.
-fn every(mode: Written, common: &Common) -> Result<Target, Usage> {
-    let Common { scope, labels, fields } = common;
+fn every(mode: &Written, common: &Common) -> Result<Target, Usage> {
+    let Common { scope, labels, fields, .. } = common;
     let text = mode.text;
     if *scope == Scope::Default && labels.is_none() && fields.is_none() {
         let hint = format!("`{text} NAME`, `{text} -lapp=db`, or `{text} -n NAMESPACE` for all that are there");
         return Err(Usage::new(format!("`{text}` needs a name or a selector"), hint));
     }
-    let selection = Selection { name: None, labels: labels.clone(), fields: fields.clone() };
-    Ok(mode.target(scope.clone(), selection))
+    let selection = Selection { labels: labels.clone(), fields: fields.clone(), ..Selection::default() };
+    mode.target(scope.clone(), selection, common)
 }
 
 /// `[NAMESPACE:]MODE/NAME-or-SELECTOR`, split at the first `/`.
@@ -150,13 +181,15 @@ fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
         return Err(Usage::new(format!("`{word}` is not MODE/NAME or MODE/SELECTOR"), format!("as in `{right}`")));
     };
     let (namespace, mode) = place.split_once(':').map_or((None, place), |(namespace, mode)| (Some(namespace), mode));
-    let Some(mode) = written(mode, suffix) else {
-        return Err(match mode {
-            "" => unknown_mode(word),
-            mode if is_target(object) => Usage::new(format!("unknown mode `{mode}`"), format!("`{mode}:{object}`")),
-            _ if is_selector(word) => unknown_mode(word),
-            mode => unknown_mode(mode),
-        });
+    let mode = match (written(mode, suffix), mode) {
+        (Some(written), _) => written,
+        (None, "") => return Err(unknown_mode(word)),
+        (None, mode) if is_target(object) => {
+            return Err(Usage::new(format!("unknown mode `{mode}`"), format!("`{mode}:{object}`")));
+        }
+        (None, mode) if is_kind(mode) => sought(mode),
+        (None, _) if is_selector(word) => return Err(unknown_mode(word)),
+        (None, mode) => return Err(unknown_mode(mode)),
     };
     if object.is_empty() {
         let hint = format!("`{word}NAME`, `{word}app=db`, or `{} -n NAMESPACE` for all that are there", mode.text);
@@ -169,23 +202,28 @@ fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
             let hint = format!("leave out `-A`, or the `{namespace}:`");
             return Err(Usage::new(format!("`{word}` names a namespace and `-A` all of them"), hint));
         }
+        Some(namespace) if !mode.kind.resource.namespaced => {
+            let problem = format!("`{word}`: a {} belongs to no namespace", mode.kind.name);
+            return Err(Usage::new(problem, format!("`{}/{object}`, without `{namespace}:`", mode.text)));
+        }
         Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
     };
-    of_object(mode, scope, object, common)
+    of_object(&mode, scope, object, common)
 }
 
-fn of_object(mode: Written, scope: Scope, object: &str, common: &Common) -> Result<Target, Usage> {
+fn of_object(mode: &Written, scope: Scope, object: &str, common: &Common) -> Result<Target, Usage> {
     let text = mode.text;
     if is_selector(object) {
         if let Some(labels) = &common.labels {
             let hint = format!("all requirements go into one, with commas between: `-l '{object},{labels}'`");
             return Err(Usage::new(format!("`{object}` and `-l` are two selectors"), hint));
         }
-        let selection = Selection { name: None, labels: Some(selector(object)?), fields: common.fields.clone() };
-        return Ok(mode.target(scope, selection));
+        let labels = Some(selector(object)?);
+        let selection = Selection { labels, fields: common.fields.clone(), ..Selection::default() };
+        return mode.target(scope, selection, common);
     }
     let name = checked_name(mode, object)?;
-    if scope == Scope::All {
+    if scope == Scope::All && mode.kind.resource.namespaced {
         let hint = format!("`{text} {object} -n NAMESPACE`, or a selector with `-A`: `{text} -lapp=db -A`");
         return Err(Usage::new(format!("`{object}` with `-A`: a name belongs to one namespace"), hint));
     }
@@ -193,8 +231,8 @@ fn of_object(mode: Written, scope: Scope, object: &str, common: &Common) -> Resu
         let hint = format!("`{text} --field-selector metadata.name={object},{fields}`");
         return Err(Usage::new(format!("`{object}` with `--field-selector`: a name selects alone"), hint));
     }
-    let selection = Selection { name: Some(name), labels: common.labels.clone(), fields: None };
-    Ok(mode.target(scope, selection))
+    let selection = Selection { name: Some(name), labels: common.labels.clone(), ..Selection::default() };
+    mode.target(scope, selection, common)
 }
 
 /// By what no name can hold.
@@ -229,14 +267,15 @@ fn checked_namespace(text: &str) -> Result<String, Usage> {
     Ok(text.to_owned())
 }
 
-fn checked_name(mode: Written, name: &str) -> Result<String, Usage> {
-    let Row { title, check_name, .. } = mode.row;
-    let Err(reason) = check_name(name) else { return Ok(name.to_owned()) };
+fn checked_name(mode: &Written, name: &str) -> Result<String, Usage> {
+    let Err(reason) = (kinds::of(&mode.kind).check_name)(name) else { return Ok(name.to_owned()) };
+    let title = if mode.kind.title.is_empty() { &mode.kind.name } else { &mode.kind.title };
     let problem = format!("`{name}` cannot be the name of a {title}: it {reason}");
     Err(Usage::new(problem, name_hint(mode, name)))
 }
 
-fn name_hint(Written { row, text: typed, .. }: Written, name: &str) -> String {
+fn name_hint(mode: &Written, name: &str) -> String {
+    let (typed, check_name) = (mode.text, kinds::of(&mode.kind).check_name);
     if name == "*" {
         format!("`{typed} -n NAMESPACE` for all that are there")
     } else if name.contains(',') {
@@ -246,12 +285,12 @@ fn name_hint(Written { row, text: typed, .. }: Written, name: &str) -> String {
         format!("spaces instead of commas: `{right}`")
     } else if let Some((namespace, name)) = name.split_once(['/', ':']) {
         format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
-    } else if let Some((name, namespace)) = name.split_once('.').filter(|_| (row.check_name)("a.b").is_err()) {
+    } else if let Some((name, namespace)) = name.split_once('.').filter(|_| check_name("a.b").is_err()) {
         // Where names hold no dot, this is a name of DNS.
         let namespace = namespace.split('.').next().unwrap_or_default();
         format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
     } else {
-        like(&format!("`{typed} migrate-v3`"), name, row.check_name)
+        like(&format!("`{typed} migrate-v3`"), name, check_name)
     }
 }
 
@@ -268,24 +307,25 @@ fn unknown_mode(word: &str) -> Usage {
         let hint = format!("`pod -l '{word}'`; modes: {modes}");
         return Usage::new(format!("`{word}` has no mode before it"), hint);
     }
+    let others = "other kinds: `KIND/NAME` or `KIND.GROUP NAME`";
     let hint = match near_mode(word) {
-        Some(near) => format!("did you mean `{near}`? modes: {modes}"),
-        None => format!("{EXAMPLES}; modes: {modes}"),
+        Some(near) => format!("did you mean `{near}`? modes: {modes}; {others}"),
+        None => format!("{EXAMPLES}; modes: {modes}; {others}"),
     };
     Usage::new(format!("unknown mode `{word}`"), hint)
 }
 
-/// kubectl's plurals, short names and groups, and slips of the finger.
-fn near_mode(word: &str) -> Option<&'static str> {
+/// A slip of the finger.
+pub fn near_mode(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let (word, _) = word.split_once('.').unwrap_or((&word, ""));
-    match word {
-        "svc" => return Some("service"),
-        "help" => return Some("--help"),
-        _ => {}
+    if word == "help" {
+        return Some("--help");
     }
-    let aliases = kinds::KINDS.iter().flat_map(|row| row.aliases.iter().map(|alias| (*alias, row.modes[0].word)));
-    let known = kinds::modes().map(|mode| (mode.word, mode.word)).chain(aliases);
+    let words = kinds::KINDS.iter().flat_map(|row| row.words().map(|word| (word, row.modes[0].word)));
+    let known = kinds::modes().map(|mode| (mode.word, mode.word)).chain(words);
+    // A few letters at most are wrong: short words are all alike.
+    let known = known.filter(|(known, _)| strsim::damerau_levenshtein(word, known) <= 2);
     let near: Vec<_> = known.map(|(known, word_of)| (strsim::jaro(word, known), word_of)).collect();
     near.into_iter()
         .rev()
