@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::kinds::{self, EVENTS, FOLLOW, PODS, WRITE};
+use crate::kinds::{self, EVENTS, FOLLOW, PODS, Read, WRITE};
 use crate::target::{Resource, Scope, Target};
 
 /// What the Role is for.
@@ -166,16 +166,26 @@ fn own_scope(request: &Request) -> Scope {
 
 fn wait_rules(rules: &mut Rules, target: &Target) {
     let name = target.selection.name.as_deref();
-    add(rules, &target.scope, &target.kind.resource, name, FOLLOW, target.to_string());
-    for read in kinds::of(&target.kind).reads {
-        add(rules, &target.scope, read.resource, None, read.verbs, format!("{target}{}", read.why));
+    let guess = if target.kind.is_sought() { " (its plural is a guess: `kubectl api-resources` knows it)" } else { "" };
+    add(rules, &scope(target), &target.kind.resource, name, FOLLOW, format!("{target}{guess}"));
+    for read in kinds::reads(target) {
+        add(rules, &scope(target), resource(target, read), None, read.verbs, format!("{target}{}", read.why));
     }
 }
 
+/// What is in no namespace needs a `ClusterRole`, as what is in all of them does.
+fn scope(target: &Target) -> Scope {
+    if target.scope == Scope::Cluster { Scope::All } else { target.scope.clone() }
+}
+
+fn resource<'a>(target: &'a Target, read: &'a Read) -> &'a Resource {
+    read.resource.unwrap_or(&target.kind.resource)
+}
+
 fn explain_rules(rules: &mut Rules, target: &Target) {
-    for read in kinds::of(&target.kind).explained_by {
+    for read in kinds::explained_by(target) {
         let why = format!("why {target} is blocked: {}", read.why);
-        add(rules, &target.scope, read.resource, None, read.verbs, why);
+        add(rules, &scope(target), resource(target, read), None, read.verbs, why);
     }
 }
 
@@ -224,7 +234,7 @@ fn head(request: &Request, kind: &str, scope: &Scope) -> Result<String, Homeless
     let name = name(request, scope)?;
     let namespace = match scope {
         Scope::Namespace(namespace) => format!("  namespace: {namespace:?}\n"),
-        Scope::Default | Scope::All => String::new(),
+        Scope::Default | Scope::All | Scope::Cluster => String::new(),
     };
     Ok(format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {name:?}\n{namespace}"))
 }

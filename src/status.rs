@@ -66,6 +66,6 @@ impl Status {
 
     /// Whether its Ready stays, whatever becomes of the object.
     pub fn is_kept(&self) -> bool {
-        self.is_ready() && kinds::is_final(&self.target)
+        self.is_ready() && (kinds::is_final(&self.target) || self.target.demand.is_absence())
     }
 }

@@ -23,7 +23,7 @@ use crate::output::style::Style;
 use crate::output::{Output, termination};
 use crate::rbac::{self, Subject};
 use crate::status::{Progress, Status};
-use crate::target::mark;
+use crate::target::{Target, mark};
 use crate::wait::outages::is_denied;
 use crate::{kinds, wait};
 
@@ -170,7 +170,12 @@ fn role(statuses: &[Status]) -> Option<String> {
     if subject == Subject::User(ANONYMOUS.to_owned()) {
         return None;
     }
-    let targets = statuses.iter().map(|status| status.target.clone()).collect();
+    // Where discovery itself is refused, no Role of ours helps.
+    let known = statuses.iter().map(|status| &status.target).filter(|target| !target.kind.is_sought());
+    let targets: Vec<Target> = known.cloned().collect();
+    if targets.is_empty() {
+        return None;
+    }
     rbac::yaml(&rbac::Request { targets, subject, explain: false, events: false }).ok()
 }
 

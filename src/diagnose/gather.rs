@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderValue, Request as HttpRequest, Uri, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{ListParams, LogParams};
 use kube::core::Request;
 use kube::core::request::Error as RequestError;
@@ -15,15 +16,14 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::explain::{self, Evidence, Instead, LOG_LINES, Log, Names, Own};
-use crate::api::client::Client;
+use crate::api::client::{Client, Confidential};
 use crate::api::failure::{Class, Failure};
 use crate::identity::Identity;
 use crate::kinds::job::Job;
-use crate::kinds::members::State;
-use crate::kinds::object::Event;
+use crate::kinds::members::{Fact, State};
+use crate::kinds::object::{Event, LabelSelector, Metadata};
 use crate::kinds::pod::{Pod, state};
-use crate::kinds::service::{self, Service};
-use crate::kinds::{self, Causes, EVENTS, Judged, POD_LOGS, PODS, Reading};
+use crate::kinds::{self, Causes, EVENTS, JOBS, Judged, POD_LOGS, PODS, Reading};
 use crate::target::{Resource, Target};
 
 /// How many objects are looked at. A thousand pods that are stuck are stuck for the same reasons.
@@ -59,7 +59,7 @@ pub struct Inspector {
 impl Inspector {
     /// Finds out why a target is not ready; two or three requests, one or two more for a closing report.
     pub async fn behind(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
-        if kinds::of(&target.kind).causes.is_none() {
+        if kinds::causes(target).is_none() {
             match self.events_of(target).await {
                 Ok(events) => evidence.events = events,
                 Err(gap) => evidence.gaps.push(gap),
@@ -84,7 +84,7 @@ impl Inspector {
         }
         let pod = explain::subject(&evidence.pods).map(|pod| &pod.metadata);
         let pod = pod.map(|pod| (pod.namespace.clone(), "Pod", pod.name.clone()));
-        let title = kinds::of(&target.kind).title;
+        let title = kinds::maker(target);
         let object = || Some((target.namespace()?.to_owned(), title, jobs.into_iter().next()?));
         let about = pod.or_else(object);
         if let Some((namespace, kind, name)) = about {
@@ -109,7 +109,7 @@ impl Inspector {
             let events = self.events(namespace, &fields).await.unwrap_or_default();
             missing.completed = events.into_iter().max_by_key(Event::when).map(|event| event.message);
         }
-        if depth == Depth::LongMissing {
+        if depth == Depth::LongMissing && kinds::is_final(target) {
             missing.own = self.own().await.ok().flatten();
         }
     }
@@ -117,7 +117,7 @@ impl Inspector {
     /// The pods behind a target that matter, and the names of its Jobs that are not complete.
     async fn pods(&self, target: &Target) -> Result<(Vec<Pod>, Vec<String>), String> {
         let resource = &target.kind.resource;
-        match kinds::of(&target.kind).causes {
+        match kinds::causes(target) {
             Some(Causes::PodsOfJobs) => {
                 let jobs = self.jobs(target).await?;
                 let names: Vec<&str> = jobs.iter().take(BEHIND).map(String::as_str).collect();
@@ -130,18 +130,28 @@ impl Inspector {
                 Ok((of_present_jobs(pods), jobs))
             }
             Some(Causes::Pods) => {
-                let pods = self.list_pods(target.namespace(), target.queried_labels(), fields(target)).await?;
+                let fields = fields(target).into_iter().chain(self.on_node(target)).collect::<Vec<_>>().join(",");
+                let fields = Some(fields).filter(|fields| !fields.is_empty());
+                let pods = self.list_pods(target.namespace(), target.queried_labels(), fields).await?;
                 Ok((self.counted(pods), Vec::new()))
             }
-            Some(Causes::PodsOfServices) => {
-                let services: Vec<Service> =
+            Some(Causes::PodsSelected) => {
+                let selecting: Vec<Selecting> =
                     self.list(resource, target.namespace(), target.queried_labels(), fields(target)).await?;
                 let mut pods = Vec::new();
-                for service in services.iter().filter(|service| !service.spec.selector.is_empty()).take(BEHIND) {
-                    let labels = service::selector(&service.spec.selector);
-                    pods.extend(self.list_pods(Some(&service.metadata.namespace), Some(labels), None).await?);
+                for Selecting { metadata, spec } in
+                    selecting.iter().filter(|it| !it.spec.selector.is_empty()).take(BEHIND)
+                {
+                    let labels = Some(spec.selector.to_string());
+                    pods.extend(self.list_pods(Some(&metadata.namespace), labels, self.on_node(target)).await?);
                 }
-                Ok((self.counted(pods), Vec::new()))
+                let names = selecting.into_iter().map(|it| it.metadata.name).collect();
+                Ok((self.counted(pods), names))
+            }
+            Some(Causes::PodsOfCronJobs) => {
+                let Some(job) = self.newest_job(target).await? else { return Ok((Vec::new(), Vec::new())) };
+                let pods = self.list_pods(target.namespace(), Some(format!("job-name={job}")), None).await?;
+                Ok((of_present_jobs(pods), vec![job]))
             }
             None => Ok((Vec::new(), Vec::new())),
         }
@@ -155,6 +165,22 @@ impl Inspector {
         let (resource, namespace) = (&target.kind.resource, target.namespace());
         let jobs: Vec<Job> = self.list(resource, namespace, target.queried_labels(), fields(target)).await?;
         Ok(jobs.into_iter().filter(|job| !job.is_complete()).map(|job| job.metadata.name).collect())
+    }
+
+    /// The newest Job of a CronJob, unless it is complete.
+    async fn newest_job(&self, target: &Target) -> Result<Option<String>, String> {
+        let mut jobs: Vec<Job> = self.list(&JOBS, target.namespace(), None, None).await?;
+        let name = target.selection.name.as_deref();
+        let is_own = |owner: &OwnerReference| owner.kind == "CronJob" && name.is_none_or(|name| owner.name == name);
+        jobs.retain(|job| job.metadata.controller().is_some_and(is_own));
+        let newest = jobs.into_iter().max_by_key(|job| job.metadata.created());
+        Ok(newest.filter(|job| !job.is_complete()).map(|job| job.metadata.name))
+    }
+
+    /// Where only what runs on this pod's node counts.
+    fn on_node(&self, target: &Target) -> Option<String> {
+        let node = self.identity.node.as_ref().filter(|_| target.selection.same_node);
+        node.map(|node| format!("spec.nodeName={node}"))
     }
 
     async fn list_pods(
@@ -175,11 +201,24 @@ impl Inspector {
         labels: Option<String>,
         fields: Option<String>,
     ) -> Result<Vec<T>, String> {
+        self.list_by(Request::list, resource, namespace, labels, fields).await
+    }
+
+    /// The same in another form.
+    async fn list_by<T: DeserializeOwned>(
+        &self,
+        form: Form,
+        resource: &Resource,
+        namespace: Option<&str>,
+        labels: Option<String>,
+        fields: Option<String>,
+    ) -> Result<Vec<T>, String> {
         let mut parameters = ListParams { label_selector: labels, field_selector: fields, ..ListParams::default() };
         let mut limit = OBJECTS;
         loop {
             parameters.limit = Some(limit);
-            let list: Result<List<T>, Failure> = self.ask(path(resource, namespace).list(&parameters)).await;
+            let list: Result<List<T>, Failure> =
+                self.ask(resource, form(&path(resource, namespace), &parameters)).await;
             match list {
                 Ok(list) => return Ok(list.items.unwrap_or_default()),
                 // Fewer of them say as much.
@@ -205,16 +244,25 @@ impl Inspector {
     /// About those of the objects that are not ready. Not warnings alone: what a claim waits for, its controllers say in
     /// a normal one. Events outlive what they are about: a namesake's are none of it.
     async fn events_of(&self, target: &Target) -> Result<Vec<Event>, String> {
-        let row = kinds::of(&target.kind);
-        let Judged::Set(read) = row.judged else { return Ok(Vec::new()) };
+        // What no Role has to allow for this kind is not asked.
+        let has_events = kinds::explained_by(target).iter().any(|read| read.resource == Some(&EVENTS));
+        let (true, Judged::Set(read)) = (has_events, kinds::judged(target)) else { return Ok(Vec::new()) };
         let reading = Reading::of(target, None);
+        let form = if kinds::asks_metadata(target) { Request::list_metadata } else { Request::list };
+        let (resource, labels) = (&target.kind.resource, target.queried_labels());
         let objects: Vec<Box<RawValue>> =
-            self.list(&target.kind.resource, target.namespace(), target.queried_labels(), fields(target)).await?;
+            self.list_by(form, resource, target.namespace(), labels, fields(target)).await?;
         let facts = objects.iter().filter_map(|object| Some(read(object.get(), &reading).ok()?.0));
+        // What the objects hold is not kept while others are asked.
+        let facts: Vec<Fact> =
+            facts.filter(|fact| !matches!(fact.state, State::Ready | State::Foreign)).take(BEHIND).collect();
+        drop(objects);
         let mut events: Vec<Event> = Vec::new();
-        for fact in facts.filter(|fact| fact.state != State::Ready).take(BEHIND) {
+        for fact in facts {
             let (namespace, name) = &*fact.key;
-            let fields = format!("involvedObject.kind={},involvedObject.name={name}", row.title);
+            let fields = format!("involvedObject.kind={},involvedObject.name={name}", target.kind.title);
+            // Those about objects of the cluster itself are kept there.
+            let namespace = if namespace.is_empty() { "default" } else { namespace };
             let found: Vec<Event> = self.list(&EVENTS, Some(namespace), None, Some(fields)).await?;
             events.extend(found.into_iter().filter(|event| *event.involved_object.uid == *fact.uid));
         }
@@ -258,7 +306,7 @@ impl Inspector {
     async fn names(&self, target: &Target) -> Result<Names, Failure> {
         let parameters = ListParams::default().limit(NAMES);
         let request = path(&target.kind.resource, target.namespace()).list(&parameters);
-        let table: Table = self.ask(request.map(as_table)).await?;
+        let table: Table = self.ask(&target.kind.resource, request.map(as_table)).await?;
         let column = table.column_definitions.iter().position(|column| column.format == "name").unwrap_or(0);
         let name = |row: Row| serde_json::from_str(row.cells.get(column)?.get()).ok();
         // This very pod is hardly what was meant.
@@ -272,19 +320,27 @@ impl Inspector {
         let (Some(namespace), Some(name)) = (&self.identity.namespace, &self.identity.pod) else { return Ok(None) };
         // By a list: a Role that lets pods be listed need not let them be got.
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-        let pods: List<OnlyMetadata> = self.ask(path(&PODS, Some(namespace)).list_metadata(&parameters)).await?;
+        let pods: List<OnlyMetadata> = self.ask(&PODS, path(&PODS, Some(namespace)).list_metadata(&parameters)).await?;
         let own = |pod: OnlyMetadata| Own { labels: pod.metadata.labels, annotations: pod.metadata.annotations };
         Ok(pods.items.unwrap_or_default().into_iter().next().map(own))
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
+        resource: &Resource,
         request: Result<HttpRequest<Vec<u8>>, RequestError>,
     ) -> Result<T, Failure> {
-        let answer = self.client.read_aside(built(request)?).await?;
+        let mut request = built(request)?;
+        if kinds::is_confidential(resource) {
+            request.extensions_mut().insert(Confidential);
+        }
+        let answer = self.client.read_aside(request).await?;
         serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(&error))
     }
 }
+
+/// Whole objects, or their metadata alone.
+type Form = fn(&Request, &ListParams) -> Result<HttpRequest<Vec<u8>>, RequestError>;
 
 fn path(resource: &Resource, namespace: Option<&str>) -> Request {
     Request::new(resource.path(namespace))
@@ -315,6 +371,20 @@ fn of_present_jobs(mut pods: Vec<Pod>) -> Vec<Pod> {
     let present: BTreeSet<(String, String)> = youngest.into_iter().collect();
     pods.retain(|pod| owner(pod).is_some_and(|owner| present.contains(&owner)));
     pods
+}
+
+/// What selects pods.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Selecting {
+    metadata: Metadata,
+    spec: SelectingSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SelectingSpec {
+    selector: LabelSelector,
 }
 
 #[derive(Deserialize)]

@@ -126,6 +126,11 @@ impl Schedule {
         self.cases[index].note(verdict, interval)
     }
 
+    /// Takes note of what a target has turned out to be.
+    pub fn found(&mut self, index: usize, target: &Target) {
+        self.cases[index].target = target.clone();
+    }
+
     /// Begins the report on a target that has failed, where that is not the end.
     pub fn report(&mut self, index: usize) {
         self.interrupt();
@@ -232,6 +237,10 @@ impl Schedule {
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
+                // Nothing can be asked of a kind that is not installed.
+                if target.kind.is_sought() {
+                    return;
+                }
                 if missing {
                     inspector.instead(&target, depth, &mut evidence).await;
                 } else {

@@ -8,10 +8,11 @@ use super::style::{Line, State, Topic};
 use crate::api::watch::{Method, NoWatch};
 use crate::diagnose::explain::Explanation;
 use crate::follow::Step;
+use crate::kinds;
 use crate::outcome::{self, Outcome};
 use crate::status::Status;
-use crate::target::Target;
 use crate::target::verdict::{Quorum, Verdict};
+use crate::target::{Scope, Target};
 use crate::text::{harmless, rounded, seconds};
 
 /// What is waited for, said once at the start.
@@ -26,12 +27,16 @@ pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) ->
     Line::of_wait(Topic::Start, State::Waiting, &format!("waiting for {}{limit}", names.join(joint)))
 }
 
-/// `job/migrate in namespace shop`
+/// `job/migrate in namespace shop`, `secret/tls in namespace shop (--key tls.crt)`
 fn placed(target: &Target) -> String {
-    match target.namespace() {
-        Some(namespace) => format!("{target} in namespace {namespace}"),
-        None => format!("{target} in all namespaces"),
-    }
+    let place = match &target.scope {
+        Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
+        Scope::Default | Scope::All => " in all namespaces".to_owned(),
+        Scope::Cluster => String::new(),
+    };
+    let demand = kinds::demanded(target);
+    let demand = if demand.is_empty() { demand } else { format!(" ({demand})") };
+    format!("{target}{place}{demand}")
 }
 
 /// A change of one target, if it is worth a line. Outages are told by their beginning, their length and their end, not

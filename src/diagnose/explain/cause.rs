@@ -81,6 +81,8 @@ pub fn event(reason: &str, message: &str) -> String {
     if reason == "FailedScheduling" {
         return scheduling(message);
     }
+    // A StatefulSet's controller names the pod once more before.
+    let message = message.split_once(" failed error: ").map_or(message, |(_, why)| why);
     let message = message.strip_prefix("Error creating: ").unwrap_or(message);
     let refused = message.strip_prefix("pods \"").and_then(|rest| rest.split_once("\" is forbidden: "));
     one_line(refused.map_or(message, |(_, why)| why))

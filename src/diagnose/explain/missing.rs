@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cause::one_line;
 use crate::kinds::is_final;
-use crate::target::Target;
+use crate::target::{Scope, Target};
 use crate::text::count;
 
 /// What was found out where nothing is there.
@@ -47,20 +47,24 @@ pub fn headline(target: &Target, missing: &Instead) -> Option<String> {
 }
 
 fn instead(target: &Target, names: &Names) -> String {
-    let noun = &target.kind.name;
-    let place = target.namespace().map_or_else(|| "in any namespace".to_owned(), |it| format!("in namespace {it}"));
+    let noun = target.kind.noun();
+    let place = match &target.scope {
+        Scope::Namespace(namespace) => format!("in namespace {namespace}"),
+        Scope::Default | Scope::All => "in any namespace".to_owned(),
+        Scope::Cluster => "in the cluster".to_owned(),
+    };
     let Some(wanted) = &target.selection.name else {
         return match names.total {
             0 => format!("there is no {noun} at all {place}"),
             1 => format!("the only {noun} {place} does not match"),
-            total => format!("none of {} {place} matches", count(total, noun)),
+            total => format!("none of {} {place} matches", count(total, &noun)),
         };
     };
     match nearest(wanted, &names.some) {
         Some(near) => format!("did you mean `{}/{near}`?", target.mode()),
         None if names.total == 0 => format!("there is no {noun} at all {place}"),
         None if names.total == 1 => format!("the only {noun} {place} is {}", names.some.concat()),
-        None => format!("there are {} {place}, none of a similar name", count(names.total, noun)),
+        None => format!("there are {} {place}, none of a similar name", count(names.total, &noun)),
     }
 }
 
@@ -113,7 +117,7 @@ pub fn hint(target: &Target, missing: &Instead) -> Option<String> {
 mod tests {
     use super::*;
     use crate::kinds::{job, pod};
-    use crate::target::{Demand, Kind, Scope, Selection};
+    use crate::target::{Demand, Kind, Selection};
 
     fn target(kind: &Kind, selection: Selection) -> Target {
         let (kind, scope) = (kind.clone(), Scope::Namespace("shop".to_owned()));

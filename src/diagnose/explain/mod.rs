@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds;
 use crate::kinds::object::Event;
 use crate::kinds::pod::Pod;
-use crate::kinds::{self, Causes};
 use crate::target::{Scope, Target};
 use crate::text::{count, cut, without_escapes};
 
@@ -78,7 +78,7 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     let findings = pod::findings(&evidence.pods, &evidence.events);
     let folded = fold(&evidence.events);
     let headline = match findings.as_slice() {
-        [] if kinds::of(&target.kind).causes.is_none() => folded.first().map(|event| own_event(target, event)),
+        [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
         [] => no_pods(target, evidence, &folded),
         [worst] => Some(worst.text.clone()),
         [worst, others @ ..] => Some(format!("{} (and {})", worst.text, count(others.len(), "more pod"))),
@@ -106,18 +106,17 @@ impl Explanation {
     }
 }
 
-/// A Job's controller says by events why it cannot create pods: a quota, an admission policy, a missing account.
+/// A controller says by events why it cannot create pods: a quota, an admission policy, a missing account.
 fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<String> {
-    let refused = folded.iter().find(|event| event.reason == "FailedCreate" && event.kind == "Job");
-    let refused =
-        refused.filter(|_| evidence.pods.is_empty() && kinds::of(&target.kind).causes == Some(Causes::PodsOfJobs))?;
+    let refused = folded.iter().find(|event| event.reason == "FailedCreate" && event.kind == kinds::maker(target));
+    let refused = refused.filter(|_| evidence.pods.is_empty())?;
     Some(format!("its pods cannot be created: {}", refused.message))
 }
 
 /// What the newest event says of an object that nothing else explains.
 fn own_event(target: &Target, event: &Folded) -> String {
     let place = if target.scope == Scope::All { format!("{}/", event.namespace) } else { String::new() };
-    format!("{} {place}{}: {} ({})", target.kind.name, event.name, event.message, event.reason)
+    format!("{} {place}{}: {} ({})", target.kind.noun(), event.name, event.message, event.reason)
 }
 
 /// Events of one reason about one kind of object.
