@@ -4,9 +4,10 @@
 //! deadline and the signals are `supervise`'s, which sees how things stand through a watch channel.
 
 use std::env;
+use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use futures::stream::{LocalBoxStream, SelectAll, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::end::Agreement;
 use self::events::Poster;
 use self::spoken::Spoken;
+use self::trap::Trap;
 use crate::api::client::{Client, PLUGIN_LIMIT};
 use crate::api::config::Login;
 use crate::api::failure::Failure;
@@ -30,13 +32,14 @@ use crate::output::lines;
 use crate::output::style::Line;
 use crate::status::{Progress, Status};
 use crate::target::rules::Rules;
-use crate::target::verdict::Verdict;
+use crate::target::verdict::{Quorum, Verdict};
 use crate::target::{Target, resolved};
 
 mod end;
 mod events;
 pub mod outages;
 mod spoken;
+mod trap;
 
 /// How often what goes on is told again.
 const REMINDER: Duration = Duration::from_secs(30);
@@ -67,6 +70,7 @@ pub async fn run(
     let identity = Identity::of_this_process(|name| env::var(name).ok());
     let login = login.await?;
     let targets = resolved(targets, &login.config.default_namespace);
+    check_node(&targets, &identity)?;
     // One look always ends; else somebody may be logging in by hand.
     let limit = if rules.is_one_look() { PLUGIN_LIMIT } else { Duration::MAX };
     let Ok(client) = timeout(limit, Client::new(login)).await else {
@@ -79,6 +83,9 @@ pub async fn run(
     let inspector = Inspector { client: client.clone(), identity: identity.clone() };
     let mut beside = Beside {
         schedule: Schedule::new(inspector, targets.iter().cloned(), left),
+        // Of several the others may be ready all the same.
+        trap: (identity.pod.is_some() && rules.quorum == Quorum::All)
+            .then(|| Trap::new(client.clone(), identity.clone(), &targets)),
         poster: posts_events.then(|| Poster::new(client.clone(), &identity)).transpose().unwrap_or_else(|useless| {
             tracing::warn!("{useless}");
             None
@@ -86,10 +93,22 @@ pub async fn run(
     };
     let looks: Vec<LookBy> = targets.iter().map(|_| LookBy::default()).collect();
     let in_pod = identity.in_pod;
-    let setup = setup(client, identity, &rules, targets.clone());
+    let setup = Rc::new(setup(client, identity, &rules, targets.clone()));
     let steps = targets.iter().zip(&looks).map(|(target, look_by)| setup.follow(target, look_by)).collect();
     let wait = Wait::new(rules, in_pod, targets, looks, progress, output);
     wait.drive(steps, &mut beside).await
+}
+
+/// What runs on any node would be taken for what runs on this one.
+fn check_node(targets: &[Target], identity: &Identity) -> Result<()> {
+    let same_node = targets.iter().find(|target| target.selection.same_node && identity.node.is_none());
+    match same_node {
+        Some(target) => bail!(
+            "{target}: the node of this pod is not known\n\
+             hint: `env: [{{name: NODE_NAME, valueFrom: {{fieldRef: {{fieldPath: spec.nodeName}}}}}}]`"
+        ),
+        None => Ok(()),
+    }
 }
 
 fn setup(client: Client, identity: Identity, rules: &Rules, targets: Vec<Target>) -> Setup {
@@ -110,6 +129,7 @@ fn setup(client: Client, identity: Identity, rules: &Rules, targets: Vec<Target>
 struct Beside {
     schedule: Schedule,
     poster: Option<Poster>,
+    trap: Option<Trap>,
 }
 
 struct Wait {
@@ -164,9 +184,13 @@ impl Wait {
                     // Each of them ends when it is decided for good; all of them without a decision is a mistake of
                     // ours.
                     let (index, step) = step.context("nothing is watched any more, and nothing is decided")?;
+                    if let (Step::Verdict(verdict), Some(trap)) = (&step, &mut beside.trap) {
+                        trap.note(index, verdict);
+                    }
                     self.take(index, step, &mut beside.schedule);
                 }
                 learned = beside.schedule.next() => self.learn(&learned, &mut beside.schedule),
+                never = caught_if_any(&mut beside.trap) => return Ok(Outcome::Invalid(never)),
                 failure = run_if_any(&mut beside.poster) => {
                     self.output.say(&lines::remark(format!("--events has no effect: {failure}")));
                     beside.poster = None;
@@ -212,6 +236,10 @@ impl Wait {
                     }
                 }
                 Step::Mark(uids) => status.mark = Some(uids),
+                Step::Found(target) => {
+                    schedule.found(index, &target);
+                    status.target = *target;
+                }
                 Step::Known(known) => status.known = Some(known),
                 _ => {}
             }
@@ -308,6 +336,13 @@ async fn run_if_any(poster: &mut Option<Poster>) -> Failure {
     }
 }
 
+async fn caught_if_any(trap: &mut Option<Trap>) -> String {
+    match trap {
+        Some(trap) => trap.run().await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -361,7 +396,10 @@ mod tests {
     async fn steps_that_end_without_a_decision_are_an_error() {
         let (wait, schedule) = wait("pod a");
         let steps = vec![futures::stream::empty().boxed_local()];
-        let error = wait.drive(steps, &mut Beside { schedule, poster: None }).await.expect_err("nothing is decided");
+        let error = wait
+            .drive(steps, &mut Beside { schedule, poster: None, trap: None })
+            .await
+            .expect_err("nothing is decided");
         assert!(error.to_string().contains("nothing is watched any more"), "{error}");
     }
 }

@@ -22,7 +22,8 @@ pub fn note(status: &mut Status, failure: &Failure, is_told: bool) -> Option<Lin
     let earlier = status.outage.take();
     // From an outage to a refusal, or back, is another matter, which another person has to mend.
     let has_turned = earlier.as_ref().is_none_or(|earlier| earlier.failure.is_refusal() != is_refusal);
-    let tells = has_turned && (is_refusal || !is_told);
+    // What is wrong for good is the end itself.
+    let tells = has_turned && (is_refusal || !is_told) && failure.class != Class::Invalid;
     let outage = earlier.unwrap_or_else(|| Outage {
         failure: failure.clone(),
         since: now,
