@@ -26,7 +26,7 @@ fn assert_usage_error(arguments: &[&str], named: &str, right_form: &str) {
 
 #[test]
 fn unknown_mode_names_near_ones() {
-    assert_usage_error(&["jobs", "migrate"], "`jobs`", "job");
+    assert_usage_error(&["jbos", "migrate"], "`jbos`", "job");
 }
 
 #[test]
@@ -163,12 +163,40 @@ fn readme_has_every_mode_in_its_table() {
     let readme = include_str!("../README.md");
     let help = String::from_utf8(run(&["--help"]).stdout).expect("UTF-8");
     let (_, modes) = help.split_once("\nModes:\n").expect("the help has modes");
-    let modes: Vec<&str> = modes.lines().map_while(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
-    assert!(modes.len() >= 9, "{modes:?}");
-    for mode in modes {
+    let lines = modes.lines().map_while(|line| line.strip_prefix("  "));
+    // A mode and what it means, or modes with commas between.
+    let modes: Vec<&str> = lines.flat_map(|line| line.split("  ").next().unwrap_or_default().split(", ")).collect();
+    assert!(modes.len() >= 24, "{modes:?}");
+    for mode in modes.into_iter().map(|mode| mode.trim_end_matches(',')) {
         let has_it = |line: &str| line.starts_with("| `") && line.contains(&format!("`{mode}`"));
         assert!(readme.lines().any(has_it), "the README's table of modes lacks {mode}");
     }
+}
+
+#[test]
+fn readme_names_tests_that_are_there() {
+    let readme = include_str!("../README.md");
+    let (_, section) = readme.split_once("\n## Beside its peers\n").expect("the README compares");
+    let (section, _) = section.split_once("\n## ").expect("there is more after it");
+    let ours = section.lines().filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
+    let names: Vec<&str> =
+        ours.flat_map(|cell| cell.split('`').skip(1).step_by(2)).filter(|it| it.contains('_')).collect();
+    assert!(names.len() >= 15, "{names:?}");
+    let tests = sources(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
+    for name in names {
+        assert!(tests.contains(&format!("pub fn {name}(")), "no test is called {name}");
+    }
+}
+
+/// All that is written in Rust under a folder.
+fn sources(folder: &str) -> String {
+    let entries = std::fs::read_dir(folder).expect("it is readable").map(|entry| entry.expect("an entry").path());
+    let texts = entries.map(|path| match path.extension() {
+        _ if path.is_dir() => sources(path.to_str().expect("UTF-8")),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(&path).expect("UTF-8"),
+        _ => String::new(),
+    });
+    texts.collect()
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn readme_draws_the_tree_as_it_is() {
     let entries = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).expect("src is readable");
     let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
     // Beside the program itself.
-    let mut there: Vec<String> = names.filter(|name| name != "fixtures.rs").collect();
+    let mut there: Vec<String> = names.filter(|name| name != "fixtures").collect();
     drawn.sort_unstable();
     there.sort_unstable();
     assert_eq!(drawn, there);

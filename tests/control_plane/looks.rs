@@ -63,7 +63,7 @@ pub fn n1_ready_of_one_target_does_not_outlive_its_stream(namespace: &Namespace)
     wait.line("pod/b: ready");
     wait.line("pod/a: waiting: was ready when last seen");
     fault.heal();
-    wait.line("pod/a: waiting: 0 of 1 pod ready");
+    wait.line("pod/a: waiting: pod a is Running, not ready");
     set_ready(namespace, "a", true);
     succeeds(wait);
 }
@@ -82,7 +82,7 @@ pub fn n1_polled_target_is_looked_at_once_more_at_the_end(namespace: &Namespace)
     set_ready(namespace, "a", false);
     thread::sleep(Duration::from_secs(2));
     complete_job(namespace, "migrate");
-    wait.line("pod/a: waiting: 0 of 1 pod ready");
+    wait.line("pod/a: waiting: pod a is Running, not ready");
     still_waits(wait);
 }
 

@@ -6,6 +6,9 @@ mod answers;
 mod blocked;
 mod connections;
 mod credentials;
+mod custom;
+mod endpoints;
+mod goals;
 mod gone;
 mod kubeconfigs;
 mod live;
@@ -14,7 +17,9 @@ mod outcomes;
 mod proofs;
 mod proxies;
 mod rbac;
+mod rollouts;
 mod secrets;
+mod simple;
 mod stories;
 mod support;
 mod told;
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
             every_verb_that_a_mode_lacks_is_missed_as_documented,
             every_mode_stays_within_its_printed_role,
             every_mode_uses_all_of_its_printed_role,
+            many_kinds_are_waited_for_within_one_printed_role,
             cluster_role_is_enough_for_all_namespaces,
             polling_ends_by_watching_when_the_right_comes;
         answers:
@@ -52,7 +58,8 @@ fn main() -> ExitCode {
             kubeconfigs_mean_what_kubectl_means_by_them,
             files_of_a_list_are_merged_as_kubectl_does;
         told:
-            blocked_wait_beats_every_30_s_and_asks_seldom;
+            blocked_wait_beats_every_30_s_and_asks_seldom,
+            mistyped_names_of_other_kinds_are_met_with_near_ones;
         looks:
             n1_rest_without_a_watch_is_proved_by_a_second_list,
             n1_rest_is_not_over_while_requests_fail,
@@ -108,6 +115,48 @@ fn main() -> ExitCode {
             n10_marks_of_many_targets_prove_each_of_them,
             n13_missing_fail_is_for_every_named_target;
         support: audit_log_counts_one_request;
+        verdicts: kubectl_decides_about_paths_as_it_did;
+        secrets:
+            values_of_secrets_and_config_maps_are_in_no_line,
+            values_in_mangled_answers_are_in_no_line;
+        custom:
+            object_is_ready_when_its_controller_says_so_of_the_present_spec,
+            ready_of_an_older_spec_is_not_ready,
+            stalled_object_has_failed,
+            conditions_and_fields_are_waited_for,
+            other_alternative_is_enough,
+            object_that_is_gone_is_deleted,
+            object_that_is_made_anew_is_deleted,
+            every_object_of_a_selector_has_to_be_gone,
+            kind_is_understood_in_all_its_forms,
+            object_of_the_cluster_needs_no_namespace,
+            kind_that_is_installed_later_is_waited_for,
+            kind_that_is_not_installed_is_no_deletion,
+            word_that_nobody_knows_is_a_usage_error_with_near_kinds,
+            discovery_takes_two_requests_and_none_for_known_kinds,
+            group_whose_server_is_down_is_not_taken_for_none,
+            page_of_a_proxy_is_no_discovery,
+            kind_of_the_cluster_is_mistyped_with_a_near_name,
+            object_goes_with_its_kind,
+            kind_that_goes_and_comes_back_is_followed_again,
+            kind_is_found_again_in_another_version,
+            kind_that_went_unseen_is_waited_for_again,
+            refused_discovery_ends_with_77;
+        simple:
+            namespace_is_ready_until_it_is_deleted,
+            node_is_ready_by_its_condition,
+            definition_is_established_and_its_group_served,
+            definition_whose_names_are_taken_has_failed,
+            kinds_of_the_cluster_take_no_namespace;
+        endpoints:
+            service_is_ready_with_as_many_endpoints_as_are_asked_for,
+            port_that_no_pod_has_is_not_served,
+            endpoint_that_is_published_before_it_is_ready_does_not_serve,
+            endpoint_on_its_way_out_does_not_count,
+            endpoints_are_asked_for_by_the_option_alone;
+        rollouts:
+            daemon_set_is_rolled_out_with_its_pod_on_each_node,
+            daemon_set_on_the_same_node_is_judged_by_its_pod_there;
         waits:
             complete_job_takes_one_request,
             wait_takes_a_list_and_a_watch;
@@ -132,6 +181,8 @@ fn main() -> ExitCode {
             completed_job_of_before_is_told,
             names_that_may_not_be_listed_are_no_loss,
             refused_evidence_is_said_once_and_changes_nothing,
+            pod_that_holds_a_rollout_up_is_named,
+            cron_job_is_explained_by_the_pod_of_its_newest_job,
             json_is_one_object_a_line_with_the_documented_fields,
             quiet_says_nothing_but_a_bad_end,
             colors_come_when_they_are_asked_for,
@@ -171,6 +222,45 @@ fn main() -> ExitCode {
             every_service_of_a_label_has_to_be_ready,
             service_with_another_selector_has_other_pods_behind_it,
             targets_of_all_kinds_have_to_be_ready_together;
+        simple:
+            config_map_secret_and_service_account_have_to_exist,
+            config_map_that_is_being_deleted_is_not_there,
+            config_map_and_secret_need_each_key_that_is_asked_for,
+            existence_is_asked_for_by_metadata_alone,
+            existence_is_polled_by_metadata_alone,
+            claim_is_ready_when_it_is_bound_and_has_failed_when_it_is_lost,
+            ingress_is_ready_with_an_address,
+            service_is_ready_with_the_address_of_its_load_balancer;
+        goals:
+            deletion_is_seen_and_so_is_creation,
+            refusal_is_no_deletion,
+            right_that_is_taken_away_is_no_deletion,
+            get_alone_is_enough_to_see_a_deletion,
+            get_alone_is_enough_to_see_that_it_was_made_anew,
+            failure_is_no_deletion,
+            deletion_during_an_outage_is_seen_after_it,
+            failed_job_ends_a_wait_for_something_else,
+            built_in_kinds_are_waited_for_by_conditions_and_fields,
+            path_has_to_lead_to_one_value,
+            deadline_of_a_goal_says_what_is_lacking,
+            job_that_is_cleaned_up_is_deleted;
+        rollouts:
+            deployment_is_rolled_out_with_its_last_pod,
+            deployment_with_an_old_pod_is_still_rolling_out,
+            deployment_past_its_progress_deadline_has_failed,
+            deployment_that_is_rolled_back_has_not_failed,
+            deployment_that_is_recreated_and_rolled_back_has_not_failed,
+            deployment_with_a_new_template_has_not_failed_by_its_old_one,
+            deployment_whose_pods_are_refused_says_why,
+            deployment_that_is_paused_says_so,
+            every_deployment_of_a_selector_has_to_be_rolled_out,
+            stateful_set_is_rolled_out_pod_by_pod,
+            stateful_set_is_rolled_out_from_its_partition_on,
+            replica_set_is_complete_with_as_many_pods_as_it_is_to_keep,
+            replication_controller_is_complete_with_as_many_pods_as_it_is_to_keep,
+            cron_job_is_as_its_newest_job_is,
+            suspended_cron_job_without_a_job_says_so,
+            same_node_has_to_be_known;
         gone:
             mark_in_a_sibling_of_a_deployment_is_proof,
             mark_in_a_sibling_of_a_stateful_set_is_proof,

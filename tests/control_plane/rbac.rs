@@ -2,19 +2,25 @@
 //! it degrades the wait or denies it as documented. Modes come from the help and rules from what `rbac` prints; all
 //! that is kept here is how a kind's objects are made.
 
-use std::{process::Command, thread};
+use std::{path::Path, process::Command, thread};
 
 use serde_json::{Value, json};
 use testbed::{
     AuditedRequest, Namespace, Wait,
     harness::in_namespace,
-    objects::{self, ON_NO_NODE, await_gone, create_job_with, create_pod_with, create_service, deployment, end_job},
-    scene::{ends, identity, program, still_waits, wait, wait_with},
+    objects::{
+        self, ON_NO_NODE, await_gone, complete_job, create_job_with, create_node, create_pod_with, create_service,
+        create_workload, definition, deployment, end_job, on_node_of, pods,
+    },
+    scene::{ends, identity, program, still_waits, succeeds, wait, wait_with},
 };
 
-/// How the objects of a kind come to be, all of them called `db` and labelled `app: db`. Who adds a kind adds one.
+/// How the objects of a kind come to be. Who adds a kind adds one. A `*` is the name of the namespace: what is the
+/// cluster's must not meet that of other tests.
 struct Maker {
     kind: &'static str,
+    /// of the object; those of the cluster itself are labelled `app: *`, others `app: db`
+    name: &'static str,
     /// What happens until one is there that is not ready: every rule of the Role in its turn.
     states: &'static [State],
     make_ready: fn(&Namespace),
@@ -29,39 +35,111 @@ type State = (fn(&Namespace), &'static str);
 
 const MAKERS: &[Maker] = &[
     Maker {
-        kind: "job",
         // One that is missing may be gone: the pods that have waited for it before are looked at.
         states: &[(|_| {}, "pods"), (|namespace| create_job_with(namespace, "db", "app: db", "", ON_NO_NODE), "jobs")],
         make_ready: |namespace| end_job(namespace, "db", "Succeeded"),
-        objects: &["job/db"],
-        needs: &["jobs"],
+        ..Maker::of_kind("job", &["job/db"], &["jobs"])
     },
+    Maker { states: &[(create_pod, "pods")], ..Maker::of_kind("pod", &["pod/db"], &["pods"]) },
     Maker {
-        kind: "pod",
-        states: &[(create_pod, "pods")],
-        make_ready: make_pod_ready,
-        objects: &["pod/db"],
-        needs: &["pods"],
-    },
-    Maker {
-        kind: "service",
         states: &[
             (|namespace| create_service(namespace, "db", "app: db", "ports: [{port: 80}]"), "endpointslices"),
             (select_pods, "pods"),
         ],
-        make_ready: make_pod_ready,
-        objects: &["service/db", "pod/db"],
-        needs: &["services", "pods"],
+        ..Maker::of_kind("service", &["service/db", "pod/db"], &["services", "pods"])
     },
     Maker {
-        kind: "pvc",
+        states: &[(|namespace| create_set(namespace, "Deployment"), "deployments")],
+        ..Maker::of_kind("deployment", &["deployment/db"], &["deployments"])
+    },
+    Maker {
+        states: &[(|namespace| create_set(namespace, "StatefulSet"), "statefulsets")],
+        ..Maker::of_kind("statefulset", &["statefulset/db"], &["statefulsets"])
+    },
+    Maker {
+        states: &[(create_daemon_set, "daemonsets")],
+        ..Maker::of_kind("daemonset", &["daemonset/db", "node/node-of-*"], &["daemonsets"])
+    },
+    Maker {
+        states: &[(|namespace| create_set(namespace, "ReplicaSet"), "replicasets")],
+        ..Maker::of_kind("replicaset", &["replicaset/db"], &["replicasets"])
+    },
+    Maker {
+        states: &[(create_replication_controller, "replicationcontrollers")],
+        ..Maker::of_kind("replicationcontroller", &["replicationcontroller/db"], &["replicationcontrollers"])
+    },
+    Maker {
+        states: &[(create_cron_job, "cronjobs"), (create_job_of_cron_job, "jobs")],
+        make_ready: |namespace| complete_job(namespace, "db-1"),
+        ..Maker::of_kind("cronjob", &["cronjob/db", "job/db-1"], &["cronjobs", "jobs"])
+    },
+    Maker {
+        states: &[(|_| {}, "configmaps")],
+        make_ready: |namespace| create_bare(namespace, "ConfigMap"),
+        ..Maker::of_kind("configmap", &["configmap/db"], &["configmaps"])
+    },
+    Maker {
+        states: &[(|_| {}, "secrets")],
+        make_ready: |namespace| create_bare(namespace, "Secret"),
+        ..Maker::of_kind("secret", &["secret/db"], &["secrets"])
+    },
+    Maker {
+        states: &[(|_| {}, "serviceaccounts")],
+        make_ready: |namespace| create_bare(namespace, "ServiceAccount"),
+        ..Maker::of_kind("serviceaccount", &["serviceaccount/db"], &["serviceaccounts"])
+    },
+    Maker {
         states: &[(create_claim, "persistentvolumeclaims")],
         make_ready: |namespace| {
             let bound = json!({"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}});
             namespace.write_status("persistentvolumeclaim/db", &bound);
         },
-        objects: &["persistentvolumeclaim/db"],
-        needs: &["persistentvolumeclaims"],
+        ..Maker::of_kind("pvc", &["persistentvolumeclaim/db"], &["persistentvolumeclaims"])
+    },
+    Maker {
+        states: &[(create_ingress, "ingresses")],
+        make_ready: |namespace| {
+            namespace.write_status("ingress/db", &json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}));
+        },
+        ..Maker::of_kind("ingress", &["ingress/db"], &["ingresses"])
+    },
+    Maker {
+        name: "*-db",
+        states: &[(|_| {}, "namespaces")],
+        make_ready: |namespace| create_of_cluster(namespace, "Namespace", &json!({})),
+        ..Maker::of_kind("namespace", &["namespace/*-db"], &["namespaces"])
+    },
+    Maker {
+        name: "*-db",
+        states: &[(|namespace| create_of_cluster(namespace, "Node", &json!({"unschedulable": true})), "nodes")],
+        make_ready: |namespace| {
+            let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+            namespace.write_status(&format!("node/{}-db", namespace.name()), &ready);
+        },
+        ..Maker::of_kind("node", &["node/*-db"], &["nodes"])
+    },
+    Maker {
+        name: "dbs.*.example.com",
+        states: &[(|_| {}, "customresourcedefinitions")],
+        make_ready: |namespace| create_definition(namespace, "dbs", "Db"),
+        ..Maker::of_kind("crd", &["customresourcedefinition/dbs.*.example.com"], &["customresourcedefinitions"])
+    },
+    Maker {
+        name: "v1.*.example.com",
+        states: &[(|_| {}, "apiservices")],
+        make_ready: create_api_service,
+        ..Maker::of_kind(
+            "apiservice",
+            &["customresourcedefinition/dbs.*.example.com", "apiservice/v1.*.example.com"],
+            &["apiservices"],
+        )
+    },
+    Maker {
+        states: &[(create_widget, "widgets")],
+        make_ready: |namespace| {
+            namespace.write_status(&format!("Widget.v1.{}.example.com/db", namespace.name()), &json!({"phase": "Up"}));
+        },
+        ..Maker::of_kind("KIND.GROUP", &["Widget.v1.*.example.com/db"], &["widgets"])
     },
 ];
 
@@ -72,6 +150,12 @@ fn create_pod(namespace: &Namespace) {
 
 fn make_pod_ready(namespace: &Namespace) {
     objects::make_ready(namespace, "db");
+}
+
+/// The one that is there, whatever it is called.
+fn make_pods_ready(namespace: &Namespace) {
+    let [pod] = pods(namespace, "app=db");
+    objects::make_ready(namespace, &pod);
 }
 
 fn select_pods(namespace: &Namespace) {
@@ -91,22 +175,139 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: nobody, resources: {reque
     );
 }
 
+/// As one of a kind that keeps pods, which is all that it waits for.
+fn create_set(namespace: &Namespace, kind: &str) {
+    create_workload(namespace, kind, "db", "", ON_NO_NODE);
+    label(namespace, &format!("{}/db", kind.to_lowercase()), "db");
+}
+
+fn label(namespace: &Namespace, path: &str, app: &str) {
+    namespace.patch(path, &json!({"metadata": {"labels": {"app": app}}}));
+}
+
+/// Without its node there would be nothing to wait for.
+fn create_daemon_set(namespace: &Namespace) {
+    create_node(namespace);
+    let pod = format!("terminationGracePeriodSeconds: 0, {}", on_node_of(namespace));
+    create_workload(namespace, "DaemonSet", "db", "", &pod);
+    label(namespace, "daemonset/db", "db");
+}
+
+fn create_replication_controller(namespace: &Namespace) {
+    let pod = json!({"nodeSelector": {"testbed": "none"}, "containers": [{"name": "main", "image": "busybox:1.37"}]});
+    let labels = json!({"app": "db"});
+    namespace.apply_object(&json!({
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": "db", "labels": labels},
+        "spec": {"selector": labels, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }));
+}
+
+/// Whose Jobs are the test's alone.
+fn create_cron_job(namespace: &Namespace) {
+    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.37"}]});
+    namespace.apply_object(&json!({
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "db", "labels": {"app": "db"}},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"suspend": true, "template": {"spec": pod}}}},
+    }));
+}
+
+fn create_job_of_cron_job(namespace: &Namespace) {
+    namespace.kubectl(&["create", "job", "db-1", "--from=cronjob/db"]);
+}
+
+/// With nothing in it.
+fn create_bare(namespace: &Namespace, kind: &str) {
+    let metadata = json!({"name": "db", "labels": {"app": "db"}});
+    namespace.apply_object(&json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}));
+}
+
+fn create_ingress(namespace: &Namespace) {
+    let backend = json!({"service": {"name": "db", "port": {"number": 80}}});
+    namespace.apply_object(&json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "db", "labels": {"app": "db"}},
+        "spec": {"defaultBackend": backend},
+    }));
+}
+
+fn create_of_cluster(namespace: &Namespace, kind: &str, spec: &Value) {
+    let metadata = json!({"name": format!("{}-db", namespace.name()), "labels": {"app": namespace.name()}});
+    namespace.apply_object(&json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}));
+}
+
+fn create_definition(namespace: &Namespace, plural: &str, kind: &str) {
+    let mut definition = definition(namespace, plural, kind, "Namespaced");
+    definition["metadata"]["labels"] = json!({"app": namespace.name()});
+    namespace.apply_object(&definition);
+}
+
+/// The API server makes it for a definition.
+fn create_api_service(namespace: &Namespace) {
+    create_definition(namespace, "dbs", "Db");
+    let path = format!("apiservice/v1.{}.example.com", namespace.name());
+    namespace.eventually(&path, || namespace.find(&path));
+    label(namespace, &path, namespace.name());
+}
+
+fn create_widget(namespace: &Namespace) {
+    create_definition(namespace, "widgets", "Widget");
+    let group = format!("{}.example.com", namespace.name());
+    namespace.eventually("widgets are served", || namespace.run_kubectl(&["get", &format!("widgets.{group}")]).ok());
+    let metadata = json!({"name": "db", "labels": {"app": "db"}});
+    namespace.apply_object(&json!({"apiVersion": format!("{group}/v1"), "kind": "Widget", "metadata": metadata}));
+}
+
 impl Maker {
+    /// Called `db`, there from the start, and ready with its pods.
+    const fn of_kind(kind: &'static str, objects: &'static [&'static str], needs: &'static [&'static str]) -> Self {
+        Self { kind, name: "db", states: &[], make_ready: make_pods_ready, objects, needs }
+    }
+
     fn of(mode: &str) -> &'static Self {
         let kind = mode.split('-').next().unwrap_or_default();
         let maker = MAKERS.iter().find(|maker| maker.kind == kind);
         maker.unwrap_or_else(|| panic!("no test makes a {kind}: add it to MAKERS in tests/control_plane/rbac.rs"))
     }
 
+    /// What its objects are called, and by which labels they are found.
+    fn selections(&self, namespace: &Namespace) -> [(&'static str, String); 2] {
+        let app = if self.is_of_cluster() { namespace.name() } else { "db" };
+        [("by-name", self.name.replace('*', namespace.name())), ("by-label", format!("-lapp={app}"))]
+    }
+
+    fn is_of_cluster(&self) -> bool {
+        self.name.contains('*')
+    }
+
+    /// The mode as it is typed.
+    fn word(namespace: &Namespace, mode: &str) -> String {
+        mode.replace("KIND.GROUP", &format!("widget.{}.example.com", namespace.name()))
+    }
+
     fn create(&self, namespace: &Namespace) {
         self.states.iter().for_each(|(create, _)| create(namespace));
     }
 
+    fn is_there(&self, namespace: &Namespace) -> bool {
+        self.paths(namespace).any(|path| namespace.find(&path).is_some())
+    }
+
+    fn paths(&self, namespace: &Namespace) -> impl Iterator<Item = String> {
+        self.objects.iter().map(|path| path.replace('*', namespace.name()))
+    }
+
     fn remove(&self, namespace: &Namespace) {
-        for path in self.objects {
-            namespace.delete(path);
-            await_gone(namespace, path);
+        for path in self.paths(namespace) {
+            namespace.delete_if_there(&path);
+            await_gone(namespace, &path);
         }
+        // Those of a set go after it.
+        namespace.eventually("its pods are gone", || namespace.list("pod", "app=db").is_empty().then_some(()));
     }
 
     fn needs(&self, rule: &Value) -> bool {
@@ -121,13 +322,16 @@ fn print(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// The modes that the help names.
+/// The modes that the help names: one a line with its sense, and lines of words for kinds that have but one.
 fn modes() -> Vec<String> {
     let help = print(&["--help"]);
     let block = help.split("Modes:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("help lists the modes");
-    let modes: Vec<String> =
-        block.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-    assert!(!modes.is_empty(), "{help}");
+    let words = |line: &str| match line.split_once("  ") {
+        Some((mode, _)) => vec![mode.to_owned()],
+        None => line.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+    };
+    let modes: Vec<String> = block.lines().filter_map(|line| line.strip_prefix("  ")).flat_map(words).collect();
+    assert!(modes.len() > MAKERS.len(), "{help}");
     modes
 }
 
@@ -136,8 +340,13 @@ fn in_every_mode(namespace: &Namespace, holds: fn(&Namespace, &str)) {
     let cluster = namespace.cluster();
     let modes = modes();
     let failures: Vec<String> = thread::scope(|scope| {
-        let of_mode = |mode| scope.spawn(move || in_namespace(cluster, mode, |namespace| holds(namespace, mode)));
-        let all: Vec<_> = modes.iter().map(|mode| (mode, of_mode(mode))).collect();
+        let all: Vec<_> = modes
+            .iter()
+            .map(|mode| {
+                let stem = mode.to_lowercase().replace('.', "-");
+                (mode, scope.spawn(move || in_namespace(cluster, &stem, |namespace| holds(namespace, mode))))
+            })
+            .collect();
         let failure = |(mode, thread): (&String, thread::ScopedJoinHandle<Result<(), String>>)| {
             thread.join().expect("a panic is a failure").err().map(|failure| format!("{mode}: {failure}"))
         };
@@ -146,36 +355,50 @@ fn in_every_mode(namespace: &Namespace, holds: fn(&Namespace, &str)) {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-/// The rules of the Role that is printed for these arguments.
+/// The rules of the Roles that are printed for these arguments.
 fn printed_rules(arguments: &[&str]) -> Vec<Value> {
     let yaml = print(&[&["rbac"], arguments].concat());
     let documents: Vec<Value> = serde_saphyr::from_multiple(&yaml).expect("valid YAML");
-    documents[0]["rules"].as_array().expect("a Role has rules").clone()
+    let rules: Vec<Value> = documents.iter().filter_map(|it| it["rules"].as_array()).flatten().cloned().collect();
+    assert!(!rules.is_empty(), "a Role has rules: {yaml}");
+    rules
 }
 
 fn start(namespace: &Namespace, account: &str, rules: &[Value], arguments: &[&str]) -> Wait {
-    let kubeconfig = namespace.kubeconfig_for(account, Some(&Value::from(rules).to_string()));
+    start_as(&namespace.kubeconfig_for(account, Some(&Value::from(rules).to_string())), arguments)
+}
+
+fn start_as(kubeconfig: &Path, arguments: &[&str]) -> Wait {
     let line = format!("{} --auth-grace=1s --settle=0s", arguments.join(" "));
-    wait_with(&kubeconfig, &line, &[("WAIT_TIME", "0.1")])
+    wait_with(kubeconfig, &line, &[("WAIT_TIME", "0.1")])
 }
 
 /// A service account with a printed Role, and what it waits for.
 struct Granted<'a> {
     namespace: &'a Namespace<'a>,
     account: &'static str,
-    target: [String; 2],
+    target: Vec<String>,
     rules: Vec<Value>,
+    is_of_cluster: bool,
 }
 
 impl<'a> Granted<'a> {
     /// One that waits by name and one that waits by label.
     fn both(namespace: &'a Namespace, mode: &str, options: &[&str]) -> [Self; 2] {
-        [("by-name", "db"), ("by-label", "-lapp=db")].map(|(account, selection)| {
-            let arguments = [&[mode, selection, "--service-account", account], options].concat();
-            namespace.apply(&print(&[&["rbac"], &arguments[..]].concat()));
-            let target = [mode, selection].map(str::to_owned);
-            Self { namespace, account, target, rules: printed_rules(&arguments) }
+        let (maker, word) = (Maker::of(mode), Maker::word(namespace, mode));
+        maker.selections(namespace).map(|(account, selection)| {
+            let is_of_cluster = maker.is_of_cluster();
+            Self { is_of_cluster, ..Self::new(namespace, account, &[&word, &selection], options) }
         })
+    }
+
+    /// Exactly what is printed for these words.
+    fn new(namespace: &'a Namespace, account: &'static str, words: &[&str], options: &[&str]) -> Self {
+        let subject = format!("{}:{account}", namespace.name());
+        let arguments = [words, &["--service-account", &subject], options].concat();
+        namespace.apply(&print(&[&["rbac"], &arguments[..]].concat()));
+        let target = words.iter().map(|word| (*word).to_owned()).collect();
+        Self { namespace, account, target, rules: printed_rules(&arguments), is_of_cluster: false }
     }
 
     /// As the container of this pod, if it is in one.
@@ -204,8 +427,12 @@ impl<'a> Granted<'a> {
     /// Nothing was asked for that the Role does not hold, and nothing of it was refused.
     fn assert_covers(&self) {
         for request in self.requests() {
+            // Who is logged in may ask which kinds there are.
+            if request.resource.is_empty() {
+                continue;
+            }
             let is_covered = self.rules.iter().any(|rule| covers(rule, &request));
-            let is_here = request.namespace == self.namespace.name();
+            let is_here = self.is_of_cluster || request.namespace == self.namespace.name();
             assert!(is_covered && is_here && request.code != 403, "{:?}: {request:#?}", self.target);
         }
     }
@@ -252,6 +479,7 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
         let look = || all_end(granted.each_ref().map(|it| it.start("--timeout=4s", None)), 124);
         look();
         maker.create(namespace);
+        let is_there = maker.is_there(namespace);
         look();
         maker.remove(namespace);
         look();
@@ -259,7 +487,9 @@ pub fn every_mode_stays_within_its_printed_role(namespace: &Namespace) {
         (maker.make_ready)(namespace);
         all_end(to_the_end, 0);
         granted.iter().for_each(Granted::assert_covers);
-        assert!(granted[0].requests().iter().any(|it| it.resource == "events"), "{mode}: nothing was explained");
+        let is_explained = |it: &Granted| it.requests().iter().any(|it| it.resource == "events");
+        assert!(is_explained(&granted[0]) == (is_there && granted[0].holds("events")), "{mode}: is it explained?");
+        maker.remove(namespace);
     });
 }
 
@@ -280,16 +510,26 @@ pub fn every_mode_uses_all_of_its_printed_role(namespace: &Namespace) {
         (maker.make_ready)(namespace);
         all_end(waits, 0);
         granted.iter().for_each(Granted::assert_is_used);
+        maker.remove(namespace);
     });
 }
 
 pub fn every_verb_that_a_mode_lacks_is_missed_as_documented(namespace: &Namespace) {
     in_every_mode(namespace, |namespace, mode| {
-        let maker = Maker::of(mode);
-        for (place, arguments) in [("name", [mode, "db"]), ("selector", [mode, "-lapp=db"])] {
-            for (index, (rule, verb, less)) in reduced(&printed_rules(&arguments)).into_iter().enumerate() {
+        let (maker, word) = (Maker::of(mode), Maker::word(namespace, mode));
+        for (place, selection) in maker.selections(namespace) {
+            let arguments = [&*word, &*selection];
+            let subject = format!("{}:{place}", namespace.name());
+            let rules = printed_rules(&[&arguments[..], &["--service-account", &subject]].concat());
+            for (index, (rule, verb, less)) in reduced(&rules).into_iter().enumerate() {
                 maker.create(namespace);
-                let wait = start(namespace, &format!("{place}-{index}"), &less, &arguments);
+                let (account, less) = (format!("{place}-{index}"), Value::from(less).to_string());
+                let kubeconfig = if maker.is_of_cluster() {
+                    namespace.kubeconfig_for_all_namespaces(&account, &less)
+                } else {
+                    namespace.kubeconfig_for(&account, Some(&less))
+                };
+                let wait = start_as(&kubeconfig, &arguments);
                 if maker.needs(&rule) && verb == "list" {
                     ends(wait, 77, "");
                 } else {
@@ -375,6 +615,50 @@ pub fn cluster_role_is_enough_for_all_namespaces(namespace: &Namespace) {
     let rules = Value::from(printed_rules(&[&arguments[..], &["--service-account", &account]].concat()));
     let kubeconfig = namespace.kubeconfig_for_all_namespaces("waiter", &rules.to_string());
     ends(wait(&kubeconfig, &arguments.join(" ")), 0, "");
+}
+
+/// Six kinds and more, one of them the cluster's own, and one deadline.
+pub fn many_kinds_are_waited_for_within_one_printed_role(namespace: &Namespace) {
+    let (widget, node) =
+        (format!("widget.{}.example.com/db", namespace.name()), format!("node/{}-db", namespace.name()));
+    let targets = ["job/db", "deployment/web", "service/web", "secret/db", "pvc/db", "cronjob/db", &widget, &node];
+    let words = [&targets[..], &["--timeout=2m"]].concat();
+    let granted = Granted { is_of_cluster: true, ..Granted::new(namespace, "waiter", &words, &["--explain"]) };
+    let wait = granted.start("", None);
+    for target in &targets[..6] {
+        let (kind, name) = target.split_once('/').expect("a target");
+        wait.line(&format!("{target}: waiting: {kind} {name} does not exist"));
+    }
+    wait.line(&format!("{widget}: waiting: the cluster knows no "));
+    for (mode, target) in [
+        ("secret", "secret/db"),
+        ("job", "job/db"),
+        ("pvc", "pvc/db"),
+        ("cronjob", "cronjob/db"),
+        ("node", &*node),
+        ("KIND.GROUP", &*widget),
+    ] {
+        make(namespace, mode);
+        wait.line(&format!("{target}: ready"));
+    }
+    create_web(namespace);
+    let finished = succeeds(wait);
+    assert!(finished.stdout.contains("deployment/web: ready"), "{finished:#?}");
+    granted.assert_covers();
+    Maker::of("node").remove(namespace);
+}
+
+fn make(namespace: &Namespace, mode: &str) {
+    let maker = Maker::of(mode);
+    maker.create(namespace);
+    (maker.make_ready)(namespace);
+}
+
+fn create_web(namespace: &Namespace) {
+    create_service(namespace, "web", "", "selector: {app: web}, ports: [{port: 80}]");
+    create_workload(namespace, "Deployment", "web", "", ON_NO_NODE);
+    let [pod] = pods(namespace, "app=web");
+    objects::make_ready(namespace, &pod);
 }
 
 /// The log of a denied wait can be piped into kubectl, and then it works.

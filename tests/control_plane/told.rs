@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 use testbed::{
     Namespace,
-    objects::{await_event, await_gone, container, create_job, create_pod, create_suspended_job, end_job, pod_of},
-    scene::{EVERYTHING, JOBS, start, start_with},
+    objects::{
+        ON_NO_NODE, await_event, await_gone, container, create_job, create_node, create_pod, create_suspended_job,
+        create_workload, end_job, pod_of,
+    },
+    scene::{ALL, EVERYTHING, JOBS, start, start_everywhere, start_with},
 };
 
 pub fn mistyped_name_is_met_with_the_nearest_one(namespace: &Namespace) {
@@ -155,12 +158,12 @@ pub fn blocked_wait_beats_every_30_s_and_asks_seldom(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
     await_event(namespace, "FailedScheduling");
     let wait = start(namespace, EVERYTHING, "job migrate");
-    let explained = wait.line("cannot be scheduled: no nodes available to schedule pods");
+    let explained = wait.line("cannot be scheduled: ");
     let beat = wait.line("still waiting after ");
     assert!(
         beat.contains(": the Job is running, 1 pod active, ")
             && beat.contains("; pod migrate-")
-            && beat.contains("no nodes available"),
+            && beat.contains(" cannot be scheduled: "),
         "{beat}"
     );
     assert_eq!(wait.so_far().matches(explained.trim_end().rsplit("Z] ").next().expect("a line")).count(), 1);
@@ -168,4 +171,48 @@ pub fn blocked_wait_beats_every_30_s_and_asks_seldom(namespace: &Namespace) {
     let asked = |resource: &str| requests.iter().filter(|request| request.resource == resource).count();
     assert_eq!((asked("jobs"), asked("pods/log")), (2, 0), "a list and a watch: {requests:#?}");
     assert!((1..=2).contains(&asked("pods")) && asked("events") == asked("pods"), "once in 30 s: {requests:#?}");
+}
+
+pub fn pod_that_holds_a_rollout_up_is_named(namespace: &Namespace) {
+    for (kind, word) in [("Deployment", "deployment"), ("StatefulSet", "statefulset"), ("ReplicaSet", "replicaset")] {
+        create_workload(namespace, kind, word, "", ON_NO_NODE);
+    }
+    let waits = ["deployment", "statefulset", "replicaset"].map(|it| start(namespace, ALL, &format!("{it}/{it}")));
+    for (wait, word) in waits.iter().zip(["deployment", "statefulset", "replicaset"]) {
+        let line = wait.line("cannot be scheduled: ");
+        assert!(line.contains(&format!("{word}/{word}: pod {word}-")), "{line}");
+    }
+}
+
+/// By what is there: of the kind, whatever its scope.
+pub fn mistyped_names_of_other_kinds_are_met_with_near_ones(namespace: &Namespace) {
+    namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}");
+    namespace.apply("{apiVersion: v1, kind: Secret, metadata: {name: database-password}}");
+    let node = create_node(namespace);
+    let mistyped = node.replace("node-of", "nod-of");
+    let targets = format!("configmap/setings secret/password node/{mistyped} serviceaccount/defualt");
+    let wait = start_everywhere(namespace, ALL, &targets);
+    wait.line("configmap/setings: did you mean `configmap/settings`?");
+    wait.line("secret/password: did you mean `secret/database-password`?");
+    wait.line(&format!("node/{mistyped}: did you mean `node/{node}`?"));
+    wait.line("serviceaccount/defualt: did you mean `serviceaccount/default`?");
+    namespace.delete(&format!("node/{node}"));
+}
+
+pub fn cron_job_is_explained_by_the_pod_of_its_newest_job(namespace: &Namespace) {
+    let pod =
+        "{restartPolicy: Never, nodeSelector: {testbed: none}, containers: [{name: main, image: 'busybox:1.37'}]}";
+    namespace.apply(&format!(
+        "
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: backup}}
+spec: {{schedule: '0 0 1 1 *', jobTemplate: {{spec: {{template: {{spec: {pod}}}}}}}}}
+"
+    ));
+    let wait = start(namespace, ALL, "cronjob backup");
+    wait.line("the CronJob has made no Job yet");
+    namespace.kubectl(&["create", "job", "backup-1", "--from=cronjob/backup"]);
+    let line = wait.line("cannot be scheduled: ");
+    assert!(line.contains("cronjob/backup: pod backup-1-"), "{line}");
 }

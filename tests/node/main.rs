@@ -1,6 +1,7 @@
 //! The shipped image on a real node: pods run, and kubelet, scheduler and controllers say what is told of them.
 
 mod gone;
+mod releases;
 mod shipped;
 mod support;
 mod why;
@@ -38,6 +39,12 @@ fn main() -> ExitCode {
             backoff_limit,
             active_deadline,
             event_on_the_waiting_pod;
+        releases:
+            rollout_of_an_image_that_does_not_exist_fails_until_it_is_taken_back,
+            six_kinds_are_waited_for_with_the_printed_role_alone,
+            daemon_set_is_waited_for_on_this_node,
+            pod_that_waits_for_its_own_deployment_is_told_so,
+            pod_that_waits_for_a_service_with_only_itself_is_told_so;
         gone:
             deployment_made_at_zero_replicas_has_no_proof,
             new_revision_waits_for_its_own_job,

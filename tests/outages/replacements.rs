@@ -1,10 +1,10 @@
 //! Sets of pods that are not whole yet, although all that is there is ready. A DaemonSet needs a node for that, which
 //! is an object only: no other pod must meet it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use testbed::{
     Namespace,
-    objects::{ON_A_NODE, create_pod, create_workload, make_ready, name, set_ready},
+    objects::{ON_A_NODE, create_node, create_pod, create_workload, make_ready, name, on_node_of, set_ready},
     scene::{EVERYTHING, start, succeeds},
 };
 
@@ -41,14 +41,8 @@ pub fn n8_stateful_set_is_held_by_the_pod_that_is_being_replaced(namespace: &Nam
 
 /// Its controller binds each pod to its node, which is there only as an object.
 pub fn n8_daemon_set_is_held_by_the_pod_that_is_being_replaced(namespace: &Namespace) {
-    let node = format!("node-of-{}", namespace.name());
-    let labels = json!({"for": namespace.name()});
-    namespace.apply_object(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": labels}}));
-    let room = json!({"pods": "10"});
-    let room = json!({"status": {"capacity": room, "allocatable": room}}).to_string();
-    namespace.kubectl(&["patch", "node", &node, "--subresource=status", "--type=merge", "--patch", &room]);
-    let pod = format!("nodeSelector: {labels}, tolerations: [{{operator: Exists}}]");
-    create_workload(namespace, "DaemonSet", "db", "", &pod);
+    let node = create_node(namespace);
+    create_workload(namespace, "DaemonSet", "db", "", &on_node_of(namespace));
     let pod = namespace.eventually("the node's pod", || {
         pods(namespace).into_iter().find(|pod| pod["spec"]["nodeName"] == node.as_str())
     });
@@ -57,5 +51,5 @@ pub fn n8_daemon_set_is_held_by_the_pod_that_is_being_replaced(namespace: &Names
     create_pod(namespace, "extra", "tier: db");
     make_ready(namespace, "extra");
     is_held_while_one_is_replaced(namespace, name(&pod));
-    namespace.kubectl(&["delete", "node", &node]);
+    namespace.delete(&format!("node/{node}"));
 }
