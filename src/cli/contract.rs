@@ -910,6 +910,17 @@ fn help_names_every_mode_and_every_variable_that_is_read() {
 }
 
 #[test]
+fn help_is_had_on_each_kind_and_on_the_role() {
+    for row in kinds::KINDS {
+        let help = shown(run(&format!("--help|{}", row.kind.name), &[]));
+        assert!(help.starts_with(&format!("{}: ", row.kind.title)) && help.contains(row.rules), "{help}");
+    }
+    assert_eq!(shown(run("deploy|-h", &[])), shown(run("--help|deployments.apps", &[])));
+    assert!(shown(run("--help|widget.example.com", &[])).contains("Stalled"));
+    assert_eq!(shown(run("--help|rbac", &[])), shown(run("rbac|--help", &[])));
+}
+
+#[test]
 fn help_shows_the_name_it_was_called_by() {
     let names = [
         ("k8s-wait-for", "k8s-wait-for"),

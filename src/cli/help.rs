@@ -60,10 +60,24 @@ fn filled(words: &str) -> String {
     lines.join("\n")
 }
 
+/// `--help rbac` is `rbac --help`.
+pub fn on_rbac(mut words: Vec<String>) -> Vec<String> {
+    if let [help, rbac] = words.as_slice()
+        && is_help(help)
+        && rbac == "rbac"
+    {
+        words.reverse();
+    }
+    words
+}
+
+fn is_help(word: &str) -> bool {
+    matches!(word, "--help" | "-h")
+}
+
 /// What `--help KIND` answers, if these words ask that.
 pub fn on_kind(words: &[String]) -> Option<String> {
     let [one, two] = words else { return None };
-    let is_help = |word: &str| matches!(word, "--help" | "-h");
     let kind = if is_help(one) { two } else { Some(one).filter(|_| is_help(two))? };
     match kinds::mode(kind) {
         Some((row, _)) => Some(of_kind(row)),

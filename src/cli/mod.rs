@@ -85,6 +85,7 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Opt
     let mut argv = argv.into_iter();
     let program = words::program(argv.next().as_ref());
     let words = words::from_arguments(argv)?;
+    let words = help::on_rbac(words);
     let mut environment = Environment::new(env);
     match words.split_first() {
         Some((first, words)) if first == "rbac" => match RbacCli::read(program, words)? {
