@@ -15,8 +15,8 @@ use crate::target::{Kind, Origin, Resource};
 #[derive(Debug)]
 pub enum Finding {
     Found(Kind),
-    /// its group is not installed, or does not serve it
-    Absent,
+    /// Its group is not installed, or does not serve it, but these that are near.
+    Absent(Vec<String>),
     /// No group serves what is called so; these words are near.
     Unknown(Vec<String>),
 }
@@ -32,18 +32,24 @@ pub async fn find(client: &Client, kind: &Kind) -> Result<Finding, Failure> {
 async fn find_in_group(client: &Client, kind: &Kind) -> Result<Finding, Failure> {
     let Resource { group, version, .. } = &kind.resource;
     let groups: Groups = read(client, "/apis", "application/json").await?;
-    let Some(found) = groups.groups.into_iter().find(|it| it.name == *group) else { return Ok(Finding::Absent) };
+    let Some(found) = groups.groups.into_iter().find(|it| it.name == *group) else {
+        return Ok(Finding::Absent(Vec::new()));
+    };
     let preferred = found.preferred_version.version;
     let mut versions: Vec<String> = found.versions.into_iter().map(|it| it.version).collect();
     versions.retain(|it| version.is_empty() || it == version);
     versions.sort_by_key(|it| *it != preferred);
+    let mut words = Vec::new();
     for version in versions {
         let served: Resources = read(client, &format!("/apis/{group}/{version}"), "application/json").await?;
         if let Some(found) = served.kind(kind, &version) {
             return Ok(Finding::Found(found));
         }
+        let bare = served.resources.into_iter().filter(|it| !it.name.contains('/'));
+        words.extend(bare.map(|it| if it.singular_name.is_empty() { it.name } else { it.singular_name }));
     }
-    Ok(Finding::Absent)
+    let near = near(kind.word(), words);
+    Ok(Finding::Absent(near.into_iter().map(|word| format!("{word}.{group}")).collect()))
 }
 
 async fn find_anywhere(client: &Client, kind: &Kind) -> Result<Finding, Failure> {

@@ -117,15 +117,13 @@ impl Search {
                 self.queue.push_back(Step::Found(Box::new(target)));
             }
             Finding::Unknown(near) if self.found.is_none() && self.is_unknown_for_good() => {
-                let near =
-                    if near.is_empty() { String::new() } else { format!("; did you mean `{}`?", near.join("`, `")) };
-                let text = format!("the cluster knows no kind `{}`{near}", self.target.kind.name);
+                let text = format!("the cluster knows no kind `{}`{}", self.target.kind.name, meant(&near));
                 self.failed(Failure { class: Class::Invalid, ..Failure::transient(text) });
             }
-            Finding::Absent | Finding::Unknown(_) => {
+            Finding::Absent(near) | Finding::Unknown(near) => {
                 self.pause = self.poll.next(None);
                 if !std::mem::replace(&mut self.was_told, true) {
-                    let text = format!("the cluster knows no {} yet", self.target.kind.name);
+                    let text = format!("the cluster knows no {} yet{}", self.target.kind.name, meant(&near));
                     self.queue.push_back(Step::Verdict(Verdict::waiting(Code::NotInstalled, text)));
                 }
                 self.queue.push_back(Step::Known(Known::Since(Instant::now())));
@@ -144,4 +142,8 @@ impl Search {
         self.pause = self.backoff.next(failure.retry_after);
         self.queue.push_back(Step::Outage(failure));
     }
+}
+
+fn meant(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean `{}`?", near.join("`, `")) }
 }

@@ -272,6 +272,13 @@ pub fn word_that_nobody_knows_is_a_usage_error_with_near_kinds(namespace: &Names
     assert!(finished.stderr.contains("the cluster knows no kind `zzzz`"), "{finished:#?}");
 }
 
+pub fn mistyped_kind_of_a_group_is_met_with_a_near_one(namespace: &Namespace) {
+    define(namespace);
+    let group = group(namespace);
+    let said = format!("the cluster knows no widgt.{group} yet; did you mean `widget.{group}`?");
+    ends(start(namespace, ALL, &format!("widgt.{group}/a --timeout 1")), 124, &said);
+}
+
 /// The discovery among what the service account `waiter` has asked for.
 fn discovery(namespace: &Namespace) -> Vec<AuditedRequest> {
     let mut requests = namespace.requests_by("waiter");

@@ -133,6 +133,7 @@ fn main() -> ExitCode {
             kind_that_is_installed_later_is_waited_for,
             kind_that_is_not_installed_is_no_deletion,
             word_that_nobody_knows_is_a_usage_error_with_near_kinds,
+            mistyped_kind_of_a_group_is_met_with_a_near_one,
             discovery_takes_two_requests_and_none_for_known_kinds,
             group_whose_server_is_down_is_not_taken_for_none,
             page_of_a_proxy_is_no_discovery,
