@@ -237,8 +237,9 @@ impl Schedule {
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
-                // Nothing can be asked of a kind that is not installed.
-                if target.kind.is_sought() {
+                // Nothing can be asked of a kind that is not installed; and why something is not ready says nothing of why
+                // it is still there.
+                if target.kind.is_sought() || target.demand.is_absence() {
                     return;
                 }
                 if missing {
