@@ -25,8 +25,8 @@ pub struct Condition {
 /// An object of which they say all.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Conditioned {
-    metadata: Metadata,
+pub struct Conditioned {
+    pub metadata: Metadata,
     status: Status,
 }
 
@@ -34,6 +34,13 @@ struct Conditioned {
 #[serde(default)]
 struct Status {
     conditions: Option<Vec<Condition>>,
+}
+
+impl Conditioned {
+    /// The one of this type.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        of_type(self.status.conditions.as_deref().unwrap_or_default(), kind)
+    }
 }
 
 impl Condition {
@@ -81,13 +88,12 @@ pub fn of_type<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condit
 /// # Errors
 /// It is none.
 pub fn read(json: &str, reading: &Reading, kind: &str) -> serde_json::Result<(Fact, String)> {
-    let Conditioned { metadata, status } = serde_json::from_str(json)?;
-    let conditions = status.conditions.unwrap_or_default();
-    let found = of_type(&conditions, kind);
-    let reason = in_transition(&metadata, None).or_else(|| unmet(found, kind));
+    let object: Conditioned = serde_json::from_str(json)?;
+    let found = object.condition(kind);
+    let reason = in_transition(&object.metadata, None).or_else(|| unmet(found, kind));
     let state = if reason.is_some() { State::Waiting } else { State::Ready };
     let since = found.and_then(|it| it.last_transition_time.as_ref()).map(|time| time.0);
-    Ok((Fact { since, ..Fact::new(&metadata, reading, state, reason) }, metadata.resource_version))
+    Ok((Fact { since, ..Fact::new(&object.metadata, reading, state, reason) }, object.metadata.resource_version))
 }
 
 /// Why the condition of this type is not met.

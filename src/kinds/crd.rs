@@ -3,14 +3,12 @@
 //! `NamesAccepted` False is a conflict with another definition that only a person can mend (kstatus, and
 //! `pkg/controller/status/naming_controller.go` in k8s.io/apiextensions-apiserver).
 
-use super::conditions::{self, Condition};
+use super::conditions::{self, Condition, Conditioned};
 use super::members::{Fact, State};
-use super::object::Metadata;
 use super::{Judged, Mode, NEAR_NAMES, Reading, Row, in_transition};
 use crate::target::names::dns_subdomain;
 use crate::target::verdict::Reason;
 use crate::target::{Demand, Kind};
-use serde::Deserialize;
 
 pub static ROW: Row = Row {
     kind: Kind::of_cluster(
@@ -37,33 +35,19 @@ them.",
     is_confidential: false,
 };
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Definition {
-    metadata: Metadata,
-    status: Status,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    conditions: Option<Vec<Condition>>,
-}
-
 fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
-    let Definition { metadata, status } = serde_json::from_str(json)?;
-    let conditions = status.conditions.unwrap_or_default();
-    let conflict = conditions::of_type(&conditions, "NamesAccepted").filter(|it| it.status == "False");
-    let transition = in_transition(&metadata, None);
+    let definition: Conditioned = serde_json::from_str(json)?;
+    let conflict = definition.condition("NamesAccepted").filter(|it| it.status == "False");
+    let transition = in_transition(&definition.metadata, None);
     let (state, reason) = match conflict {
         _ if transition.is_some() => (State::Waiting, transition),
         Some(conflict) => (State::Failed, Some(Reason::new(conflict.code(), taken(conflict)))),
-        None => match conditions::unmet(conditions::of_type(&conditions, "Established"), "Established") {
+        None => match conditions::unmet(definition.condition("Established"), "Established") {
             None => (State::Ready, None),
             Some(reason) => (State::Waiting, Some(reason)),
         },
     };
-    Ok((Fact::new(&metadata, reading, state, reason), metadata.resource_version))
+    Ok((Fact::new(&definition.metadata, reading, state, reason), definition.metadata.resource_version))
 }
 
 fn taken(conflict: &Condition) -> String {

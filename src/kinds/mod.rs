@@ -23,6 +23,7 @@ pub mod namespace;
 pub mod node;
 pub mod object;
 pub mod other;
+pub mod phase;
 pub mod pod;
 pub mod pvc;
 pub mod replicas;
