@@ -20,7 +20,12 @@ fn theme(uid: &str, status: &str) -> Value {
 }
 
 fn named_theme(name: &str, uid: &str, status: &str) -> Value {
-    let metadata = json!({"name": name, "namespace": "shop", "uid": uid, "generation": 1});
+    labelled_theme(name, uid, status, "shop")
+}
+
+fn labelled_theme(name: &str, uid: &str, status: &str, app: &str) -> Value {
+    let labels = json!({"app": app});
+    let metadata = json!({"name": name, "namespace": "shop", "uid": uid, "generation": 1, "labels": labels});
     json!({"metadata": metadata, "status": {"conditions": [{"type": "Ready", "status": status}]}})
 }
 
@@ -162,13 +167,22 @@ async fn all_of_a_selector_have_to_go() {
     assert_eq!(told, ["0 waiting NotGone", "1000 ready", "1000 end"]);
 }
 
-/// A watch of a selector says of both that they are gone; kubectl asks for each object by its name.
+/// A watch by labels would say of both that they are gone; kubectl asks for each object by its name.
 #[tokio::test(start_paused = true)]
-async fn what_matches_no_more_is_as_good_as_gone() {
-    let a = || named_theme("a", "1", "");
-    let updates = [(0, listed([a()])), (1_000, deleted(a())), (2_000, applied(a())), (3_000, listed([a()]))];
+async fn what_has_lost_its_labels_is_not_gone() {
+    let a = |app: &str| labelled_theme("a", "1", "", app);
+    let other = || labelled_theme("b", "2", "", "other");
+    let updates = [
+        (0, listed([a("shop"), other()])),
+        (1_000, applied(a("other"))),
+        (2_000, listed([a("other"), other()])),
+        (3_000, deleted(other())),
+        (4_000, deleted(a("other"))),
+    ];
     let told = demanded("theme.example.com -lapp=shop --for delete", updates).await;
-    assert_eq!(told, ["0 waiting NotGone", "1000 ready", "1000 end"], "and stays so when it is back");
+    assert_eq!(told, ["0 waiting NotGone", "4000 ready", "4000 end"]);
+    let never = [(0, listed([other()]))];
+    assert_eq!(demanded("theme.example.com -lapp=shop --for delete", never).await, ["0 ready", "0 end"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,7 +70,8 @@ impl Setup {
         let fields: Vec<String> = selection.fields.iter().cloned().chain(on_node).collect();
         Query {
             name: selection.name.clone(),
-            labels: target.queried_labels(),
+            // Of one that has lost its labels a watch by labels says that it is gone, which it is not.
+            labels: target.queried_labels().filter(|_| !target.demand.is_met_by_absence()),
             fields: (!fields.is_empty()).then(|| fields.join(",")),
             once: self.policy.once,
             metadata_only: kinds::asks_metadata(target),

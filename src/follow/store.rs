@@ -58,20 +58,19 @@ impl Store {
         let change = self.sight.take(update, &self.resource);
         let now = self.sight.now();
         match change {
-            Change::All(mut facts) => {
-                facts.retain(|fact| fact.state != State::Foreign);
-                let facts = self.with_departures(facts);
+            Change::All(facts) => {
+                let facts = self.meant_of(facts);
                 self.replace(facts, now);
             }
-            Change::One(fact) | Change::Gone(fact) if fact.state == State::Foreign => {}
             Change::One(fact) => {
-                if let Some(fact) = self.with_departure(fact) {
+                if let Some(fact) = self.meant(fact) {
                     self.insert(fact, now);
                 }
             }
             Change::Gone(fact) if self.departures.as_mut().is_some_and(|it| it.departs(&fact)) => {
                 self.insert(departed(fact), now);
             }
+            Change::Gone(fact) if fact.state == State::Foreign => {}
             Change::Gone(fact) => {
                 let gone = self.members.remove(&fact.key);
                 self.note(gone.into_iter(), 0);
@@ -82,27 +81,33 @@ impl Store {
         None
     }
 
-    /// What a list means where the gone are kept: those of the first look, as they are or gone.
-    fn with_departures(&mut self, facts: Vec<Fact>) -> Vec<Fact> {
-        let Some(departures) = &mut self.departures else { return facts };
+    /// Those of a list that are meant; where the gone are kept, those of the first look, as they are or gone.
+    fn meant_of(&mut self, mut facts: Vec<Fact>) -> Vec<Fact> {
+        let Some(departures) = &mut self.departures else {
+            facts.retain(|fact| fact.state != State::Foreign);
+            return facts;
+        };
         let listed: BTreeSet<Box<str>> = facts.iter().map(|fact| fact.uid.clone()).collect();
-        let first = departures
-            .first
-            .get_or_insert_with(|| facts.iter().map(|fact| (Rc::clone(&fact.key), fact.uid.clone())).collect());
+        let first = departures.first.get_or_insert_with(|| {
+            let meant = facts.iter().filter(|fact| fact.state != State::Foreign);
+            meant.map(|fact| (Rc::clone(&fact.key), fact.uid.clone())).collect()
+        });
         departures.gone.extend(first.iter().filter(|(_, uid)| !listed.contains(*uid)).map(|(key, _)| Rc::clone(key)));
-        let present = facts.into_iter().filter(|fact| departures.counts(fact)).collect::<Vec<_>>();
+        let present = facts.into_iter().filter_map(|fact| departures.present(fact, &self.members)).collect::<Vec<_>>();
         let gone = self.members.iter().filter(|fact| departures.gone.contains(&fact.key)).cloned().map(departed);
         present.into_iter().chain(gone).collect()
     }
 
     /// The same for one: another one under a name of the first look shows that the first is gone.
-    fn with_departure(&mut self, fact: Fact) -> Option<Fact> {
-        let Some(departures) = &mut self.departures else { return Some(fact) };
-        if departures.counts(&fact) {
-            return Some(fact);
+    fn meant(&mut self, fact: Fact) -> Option<Fact> {
+        let Some(departures) = &mut self.departures else {
+            return Some(fact).filter(|fact| fact.state != State::Foreign);
+        };
+        let replaced = self.members.get(&fact.key).filter(|known| known.uid != fact.uid).cloned();
+        if let Some(present) = departures.present(fact, &self.members) {
+            return Some(present);
         }
-        let replaced = self.members.get(&fact.key).filter(|known| known.uid != fact.uid).cloned()?;
-        departures.departs(&replaced).then(|| departed(replaced))
+        replaced.filter(|replaced| departures.departs(replaced)).map(departed)
     }
 
     fn insert(&mut self, fact: Fact, now: Timestamp) {
@@ -168,6 +173,16 @@ impl Departures {
         was_there && {
             self.gone.insert(Rc::clone(&fact.key));
             true
+        }
+    }
+
+    /// It as it counts; nothing where it is not waited for. One of the first look that has lost its labels is still
+    /// there, as it was.
+    fn present(&self, fact: Fact, known: &Members) -> Option<Fact> {
+        match fact.state {
+            _ if !self.counts(&fact) => None,
+            State::Foreign => known.get(&fact.key).filter(|known| known.uid == fact.uid).cloned(),
+            _ => Some(fact),
         }
     }
 

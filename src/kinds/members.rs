@@ -42,7 +42,8 @@ impl Fact {
             uid: metadata.uid.as_str().into(),
             state: match state {
                 _ if !is_named || !is_owned => State::Foreign,
-                _ if !is_meant => State::Stale,
+                _ if !is_meant && reading.name.is_some() => State::Stale,
+                _ if !is_meant => State::Foreign,
                 _ if reading.own_uid.as_ref() == Some(&metadata.uid) => State::Itself,
                 state => state,
             },
@@ -80,8 +81,8 @@ pub enum State {
     Itself,
     /// of the name that is meant, but without the labels
     Stale,
-    /// Not meant at all: of another name, which a server shows that knows no field selectors, or of another owner. It
-    /// is not kept.
+    /// Not meant at all: of another name, which a server shows that knows no field selectors, of another owner, or
+    /// without the labels of a selector that is not asked with. It is not kept.
     Foreign,
 }
 

@@ -167,7 +167,7 @@ pub struct Reading {
     pub kind: Kind,
     /// the only name that is meant
     pub name: Option<String>,
-    /// What a named object has to match; what a selector matches was matched by the API server.
+    /// What it has to match, where the API server was not asked with that.
     pub labels: Option<Selector>,
     /// the pod that this program runs in
     pub own_uid: Option<String>,
@@ -188,7 +188,8 @@ pub struct Plain {
 impl Reading {
     /// For this target.
     pub fn of(target: &Target, own_uid: Option<String>) -> Self {
-        let labels = target.selection.labels.clone().filter(|_| target.is_named());
+        let is_judged_here = target.is_named() || target.demand.is_met_by_absence();
+        let labels = target.selection.labels.clone().filter(|_| is_judged_here);
         // What is asked of this very pod by name is no wait for itself, unless it has to go.
         let asks_itself = matches!(target.demand, Demand::Meets(_)) && target.is_named();
         let own_uid = own_uid.filter(|_| !asks_itself || target.demand.is_met_by_absence());

@@ -230,3 +230,15 @@ pub fn job_that_is_cleaned_up_is_deleted(namespace: &Namespace) {
     run_fleeting_job(namespace);
     succeeds(wait);
 }
+
+pub fn object_that_loses_its_labels_is_not_gone(namespace: &Namespace) {
+    namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: lock, labels: {app: shop}}}");
+    let mut gone = start(namespace, ALL, "configmap -lapp=shop --for delete");
+    gone.line("0 of 1 configmap as demanded; configmap lock: it still exists");
+    namespace.patch("configmap/lock", &json!({"metadata": {"labels": {"app": "other"}}}));
+    // Whoever watches has heard of it.
+    succeeds(start(namespace, ALL, "configmap -lapp=other --settle 2s"));
+    assert!(gone.is_running(), "it has other labels, and is still there");
+    namespace.delete("configmap/lock");
+    succeeds(gone);
+}

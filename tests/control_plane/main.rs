@@ -244,7 +244,8 @@ fn main() -> ExitCode {
             built_in_kinds_are_waited_for_by_conditions_and_fields,
             path_has_to_lead_to_one_value,
             deadline_of_a_goal_says_what_is_lacking,
-            job_that_is_cleaned_up_is_deleted;
+            job_that_is_cleaned_up_is_deleted,
+            object_that_loses_its_labels_is_not_gone;
         rollouts:
             deployment_is_rolled_out_with_its_last_pod,
             deployment_with_an_old_pod_is_still_rolling_out,
