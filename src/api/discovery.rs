@@ -148,25 +148,19 @@ struct Served {
 impl Resources {
     fn kind(&self, sought: &Kind, version: &str) -> Option<Kind> {
         let word = sought.word();
-        let is_called = |it: &&Served| {
-            let names = [&it.name, &it.singular_name, &it.kind].into_iter().chain(&it.short_names);
-            !it.name.contains('/')
-                && is_readable(&it.verbs)
-                && names.into_iter().any(|name| name.eq_ignore_ascii_case(word))
+        let is_meant = |it: &&Served| {
+            let names = [&it.name, &it.singular_name, &it.kind];
+            !it.name.contains('/') && is_readable(&it.verbs) && is_called(word, names, &it.short_names)
         };
-        let found = self.resources.iter().find(is_called)?;
+        let found = self.resources.iter().find(is_meant)?;
         let has_status = self.resources.iter().any(|it| it.name == format!("{}/status", found.name));
-        Some(Kind {
-            name: sought.name.clone(),
-            title: found.kind.clone().into(),
-            resource: Resource {
-                group: sought.resource.group.clone(),
-                version: version.to_owned().into(),
-                plural: found.name.clone().into(),
-                namespaced: found.namespaced,
-            },
-            origin: Origin::Found { has_status },
-        })
+        let resource = Resource {
+            group: sought.resource.group.clone(),
+            version: version.to_owned().into(),
+            plural: found.name.clone().into(),
+            namespaced: found.namespaced,
+        };
+        Some(as_found(sought, &found.kind, resource, has_status))
     }
 }
 
@@ -219,6 +213,16 @@ struct ResourceDiscovery {
     verbs: Vec<String>,
 }
 
+/// What was sought, as the API server serves it.
+fn as_found(sought: &Kind, title: &str, resource: Resource, has_status: bool) -> Kind {
+    Kind { name: sought.name.clone(), title: title.to_owned().into(), resource, origin: Origin::Found { has_status } }
+}
+
+/// Whether that is one of its names, in whatever case.
+fn is_called(word: &str, names: [&String; 3], short_names: &[String]) -> bool {
+    names.into_iter().chain(short_names).any(|name| name.eq_ignore_ascii_case(word))
+}
+
 /// What cannot be looked at is no kind to wait for: `bindings` can only be created.
 fn is_readable(verbs: &[String]) -> bool {
     verbs.iter().any(|verb| verb == "list" || verb == "get")
@@ -237,22 +241,18 @@ struct Subresource {
 
 impl ResourceDiscovery {
     fn is_called(&self, word: &str) -> bool {
-        let names = [&self.resource, &self.singular_resource, &self.response_kind.kind].into_iter();
-        is_readable(&self.verbs) && names.chain(&self.short_names).any(|name| name.eq_ignore_ascii_case(word))
+        let names = [&self.resource, &self.singular_resource, &self.response_kind.kind];
+        is_readable(&self.verbs) && is_called(word, names, &self.short_names)
     }
 
     fn kind(&self, sought: &Kind, group: &str, version: &str) -> Kind {
         let has_status = self.subresources.iter().any(|it| it.subresource == "status");
-        Kind {
-            name: sought.name.clone(),
-            title: self.response_kind.kind.clone().into(),
-            resource: Resource {
-                group: group.to_owned().into(),
-                version: version.to_owned().into(),
-                plural: self.resource.clone().into(),
-                namespaced: self.scope == "Namespaced",
-            },
-            origin: Origin::Found { has_status },
-        }
+        let resource = Resource {
+            group: group.to_owned().into(),
+            version: version.to_owned().into(),
+            plural: self.resource.clone().into(),
+            namespaced: self.scope == "Namespaced",
+        };
+        as_found(sought, &self.response_kind.kind, resource, has_status)
     }
 }

@@ -177,10 +177,8 @@ impl Inspector {
         Ok(newest.filter(|job| !job.is_complete()).map(|job| job.metadata.name))
     }
 
-    /// Where only what runs on this pod's node counts.
     fn on_node(&self, target: &Target) -> Option<String> {
-        let node = self.identity.node.as_ref().filter(|_| target.selection.same_node);
-        node.map(|node| format!("spec.nodeName={node}"))
+        target.on_node(self.identity.node.as_deref())
     }
 
     async fn list_pods(

@@ -1,5 +1,5 @@
-//! Targets → streams of steps: one watch for each distinct target, more for what is behind a Service, and the search
-//! for proof beside a Job.
+//! Targets → streams of steps: one watch for each distinct target, more for what is behind its objects, and the
+//! search for proof beside a Job.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Setup {
     fn query(&self, target: &Target) -> Query {
         let selection = &target.selection;
         // Of a DaemonSet it is the pods that are on a node.
-        let on_node = self.on_node().filter(|_| selection.same_node && target.kind.resource == PODS);
+        let on_node = self.on_node(target).filter(|_| target.kind.resource == PODS);
         let fields: Vec<String> = selection.fields.iter().cloned().chain(on_node).collect();
         Query {
             name: selection.name.clone(),
@@ -80,16 +80,15 @@ impl Setup {
         }
     }
 
-    /// The field selector of what runs on this pod's node.
-    fn on_node(&self) -> Option<String> {
-        self.identity.node.as_ref().map(|node| format!("spec.nodeName={node}"))
+    fn on_node(&self, target: &Target) -> Option<String> {
+        target.on_node(self.identity.node.as_deref())
     }
 
     /// Opens what is behind an object.
     fn backends(&self, target: &Target, look_by: &LookBy) -> impl Fn(&Entry) -> Option<BackendUpdates> + 'static {
         let (client, pause, once, look_by) = (self.client.clone(), self.pause, self.policy.once, look_by.clone());
         let own_uid = self.options.own_uid.clone();
-        let on_node = self.on_node().filter(|_| target.selection.same_node);
+        let on_node = self.on_node(target);
         move |entry| {
             let (namespace, name): &Key = &entry.key;
             let query = |resource| Query { once, ..Query::all(resource, Some(namespace)) };

@@ -195,16 +195,12 @@ impl Reading {
         let own_uid = own_uid.filter(|_| !asks_itself || target.demand.is_met_by_absence());
         let plain = plain(target, own_uid.as_ref());
         let name = target.selection.name.clone();
-        Self { name, labels, plain, ..Self::every(&target.kind, own_uid) }.for_demand(&target.demand)
+        Self { demand: target.demand.clone(), name, labels, plain, ..Self::every(&target.kind, own_uid) }
     }
 
     /// Of any object of the kind, for what it is by itself.
     pub fn every(kind: &Kind, own_uid: Option<String>) -> Self {
         Self { demand: Demand::Every, kind: kind.clone(), name: None, labels: None, own_uid, owner: None, plain: None }
-    }
-
-    fn for_demand(self, demand: &Demand) -> Self {
-        Self { demand: demand.clone(), ..self }
     }
 }
 

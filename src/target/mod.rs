@@ -250,6 +250,11 @@ impl Target {
         self.selection.labels.as_ref().filter(|_| !self.is_named()).map(ToString::to_string)
     }
 
+    /// The field selector that asks for pods of this node, where only those count.
+    pub fn on_node(&self, node: Option<&str>) -> Option<String> {
+        node.filter(|_| self.selection.same_node).map(|node| format!("spec.nodeName={node}"))
+    }
+
     /// Whether it speaks of one object. What a selector matches may come at any time.
     pub fn is_named(&self) -> bool {
         self.selection.name.is_some()
