@@ -65,7 +65,7 @@ struct Search {
     is_doubtful: bool,
     /// how long a word has to be unknown before that is the end
     patience: Duration,
-    /// since when no group has served what is called so
+    /// since when no group has served what is called so, by good answers alone
     unknown: Option<Instant>,
 }
 
@@ -102,7 +102,10 @@ impl Search {
     fn take(&mut self, found: Result<Finding, Failure>) {
         let finding = match found {
             Ok(finding) => finding,
-            Err(failure) => return self.failed(failure),
+            Err(failure) => {
+                self.unknown = None;
+                return self.failed(failure);
+            }
         };
         self.backoff.reset();
         if std::mem::take(&mut self.has_failed) {
@@ -146,4 +149,49 @@ impl Search {
 
 fn meant(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean `{}`?", near.join("`, `")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+    use tower::{BoxError, service_fn};
+
+    use super::*;
+    use crate::cli;
+
+    /// How long a cluster has said, without an outage in this time, that it knows no kinds when that is the end.
+    async fn patience(outage: std::ops::Range<Duration>) -> Duration {
+        let start = Instant::now();
+        let said = Arc::new(Mutex::new(None));
+        let since = Arc::clone(&said);
+        let client = Client::of_service(service_fn(move |_| {
+            let code = if outage.contains(&start.elapsed()) { 503 } else { 200 };
+            let mut said = said.lock().expect("nobody panicked");
+            *said = said.or(Some(Instant::now())).filter(|_| code == 200);
+            let body = json!({"kind": "APIGroupDiscoveryList", "items": []}).to_string();
+            async move { Ok::<_, BoxError>(http::Response::builder().status(code).body(body)?) }
+        }));
+        let words = ["k8s-wait-for", "widget/a"].map(OsString::from);
+        let target = cli::wait(words).expect("a target").targets.remove(0);
+        let follow = |_: &Target| stream::pending().boxed_local();
+        let mut steps = once_found(client, Some(Duration::from_millis(500)), false, &target, Box::new(follow));
+        while let Some(step) = steps.next().await {
+            if matches!(&step, Step::Outage(failure) if failure.class == Class::Invalid) {
+                break;
+            }
+        }
+        since.lock().expect("nobody panicked").expect("an answer").elapsed()
+    }
+
+    /// The API server may have been started anew meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_unknown_before_an_outage_says_nothing_of_after() {
+        for outage in [0..0, 1..10] {
+            let patience = patience(Duration::from_secs(outage.start)..Duration::from_secs(outage.end)).await;
+            assert!(patience >= STANDING, "{outage:?}: {patience:?}");
+        }
+    }
 }
