@@ -21,6 +21,14 @@ pub fn seconds(duration: Duration) -> String {
     humantime::format_duration(Duration::from_secs(duration.as_secs().max(1))).to_string()
 }
 
+/// `12ms`, `5s`, `1m 30s`: milliseconds are of interest in the first second only.
+pub fn brief(duration: Duration) -> String {
+    let seconds = Duration::from_secs_f64(duration.as_secs_f64().round());
+    let milliseconds = Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    let shown = if duration < Duration::from_secs(1) { milliseconds } else { seconds };
+    humantime::format_duration(shown).to_string()
+}
+
 /// Milliseconds are of interest in the first seconds only.
 pub fn rounded(duration: Duration) -> Duration {
     let unit = if duration < Duration::from_secs(10) { 1 } else { 1000 };

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderValue, Request as HttpRequest, Uri, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{ListParams, LogParams};
+use kube::api::{GetParams, ListParams, LogParams};
 use kube::core::Request;
 use kube::core::request::Error as RequestError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::explain::{self, Evidence, Instead, LOG_LINES, Log, Names, Own};
+use super::explain::{self, Evidence, Instead, LOG_LINES, Log, Names, Near, NoNamespace, Own, Run};
 use crate::api::client::{Client, Confidential};
 use crate::api::failure::{Class, Failure};
 use crate::identity::Identity;
@@ -66,7 +66,7 @@ impl Inspector {
             }
             return;
         }
-        let jobs = match self.pods(target).await {
+        let jobs = match self.pods(target, evidence).await {
             Ok((pods, jobs)) => {
                 evidence.pods = pods;
                 jobs
@@ -76,11 +76,15 @@ impl Inspector {
                 target.selection.name.iter().cloned().collect()
             }
         };
-        // Logs go first where the time is short: a failed Job's pods may be deleted any moment.
-        if depth == Depth::Closing
-            && let Some(pod) = explain::subject(&evidence.pods).cloned()
+        // Logs go first where the time is short. A failed Job's pods are deleted with what they said: that of a crash is
+        // read while they are there.
+        if let Some(pod) = explain::subject(&evidence.pods).cloned()
+            && (depth == Depth::Closing || kinds::is_final(target) && explain::has_crashed(&pod))
         {
             self.log(&pod, evidence).await;
+        }
+        if evidence.pods.is_empty() && depth == Depth::Closing {
+            self.traces(target, &jobs, evidence).await;
         }
         let pod = explain::subject(&evidence.pods).map(|pod| &pod.metadata);
         let pod = pod.map(|pod| (pod.namespace.clone(), "Pod", pod.name.clone()));
@@ -92,10 +96,29 @@ impl Inspector {
                 .events(&namespace, &format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning"))
                 .await
             {
-                Ok(events) => evidence.events = events,
+                Ok(events) => evidence.events.extend(events),
                 Err(gap) => evidence.gaps.push(gap),
             }
         }
+    }
+
+    /// What is left of pods that are gone: warnings about them, and what this container's own earlier run has said.
+    async fn traces(&self, target: &Target, jobs: &[String], evidence: &mut Evidence) {
+        if !kinds::is_final(target) {
+            return;
+        }
+        if let (Some(container), Ok(Some(own))) =
+            (&self.identity.container, self.own_pod::<Pod>(Request::list, Request::get).await)
+        {
+            evidence.earlier = explain::last_words(&own, container, target);
+        }
+        let Some(namespace) = target.namespace() else { return };
+        let warnings = self.events(namespace, "involvedObject.kind=Pod,type=Warning").await.unwrap_or_default();
+        let is_of_job = |event: &Event| {
+            let stem = event.involved_object.name.rsplit_once('-').map(|(stem, _)| stem);
+            jobs.iter().any(|job| stem == Some(job))
+        };
+        evidence.events.extend(warnings.into_iter().filter(is_of_job));
     }
 
     /// Finds out what is there instead of a target. Refusals are no gaps: this needs more than the wait itself.
@@ -106,16 +129,37 @@ impl Inspector {
             (kinds::is_final(target), &target.selection.name, target.namespace())
         {
             let fields = format!("involvedObject.kind=Job,involvedObject.name={name},reason=Completed");
-            let events = self.events(namespace, &fields).await.unwrap_or_default();
-            missing.completed = events.into_iter().max_by_key(Event::when).map(|event| event.message);
+            missing.has_completed = self.events(namespace, &fields).await.is_ok_and(|events| !events.is_empty());
+        }
+        if let (true, Some(namespace)) = (missing.names.as_ref().is_none_or(|it| it.total == 0), target.namespace()) {
+            missing.namespace = self.no_namespace(namespace).await;
         }
         if depth == Depth::LongMissing && kinds::is_final(target) {
-            missing.own = self.own().await.ok().flatten();
+            match self.own().await {
+                Ok(own) => missing.own = own,
+                Err(failure) => {
+                    missing.is_own_hidden = failure.is_refusal();
+                    let would_tell = "`get` on pods would tell whether Helm or Argo CD created this pod";
+                    evidence.gaps.extend(missing.is_own_hidden.then(|| would_tell.to_owned()));
+                }
+            }
         }
     }
 
+    /// Whether that is what is wrong, where it can be told.
+    async fn no_namespace(&self, name: &str) -> Option<NoNamespace> {
+        let resource = &kinds::namespace::ROW.kind.resource;
+        let found: Result<OnlyMetadata, Failure> =
+            self.ask(resource, path(resource, None).get_metadata(name, &GetParams::default())).await;
+        if found.err()?.class != Class::NotFound {
+            return None;
+        }
+        let names = self.table(resource, None).await.map(|names| names.some).unwrap_or_default();
+        Some(NoNamespace { names })
+    }
+
     /// The pods behind a target that matter, and the names of its Jobs that are not complete.
-    async fn pods(&self, target: &Target) -> Result<(Vec<Pod>, Vec<String>), String> {
+    async fn pods(&self, target: &Target, evidence: &mut Evidence) -> Result<(Vec<Pod>, Vec<String>), String> {
         let resource = &target.kind.resource;
         match kinds::causes(target) {
             Some(Causes::PodsOfJobs) => {
@@ -135,7 +179,7 @@ impl Inspector {
                 let pods = self.list_pods(target.namespace(), target.queried_labels(), fields).await?;
                 Ok((self.counted(pods), Vec::new()))
             }
-            Some(Causes::PodsSelected) => {
+            Some(cause @ (Causes::PodsSelected | Causes::PodsServed)) => {
                 let selecting: Vec<Selecting> =
                     self.list(resource, target.namespace(), target.queried_labels(), fields(target)).await?;
                 let mut pods = Vec::new();
@@ -144,6 +188,9 @@ impl Inspector {
                 {
                     let labels = Some(spec.selector.to_string());
                     pods.extend(self.list_pods(Some(&metadata.namespace), labels, self.on_node(target)).await?);
+                }
+                if let (true, Causes::PodsServed, Some(first)) = (pods.is_empty(), cause, selecting.first()) {
+                    evidence.near = self.near(first).await.ok();
                 }
                 let names = selecting.into_iter().map(|it| it.metadata.name).collect();
                 Ok((self.counted(pods), names))
@@ -175,6 +222,14 @@ impl Inspector {
         jobs.retain(|job| job.metadata.controller().is_some_and(is_own));
         let newest = jobs.into_iter().max_by_key(|job| job.metadata.created());
         Ok(newest.filter(|job| !job.is_complete()).map(|job| job.metadata.name))
+    }
+
+    /// What the selector may have meant.
+    async fn near(&self, selecting: &Selecting) -> Result<Near, String> {
+        let namespace = selecting.metadata.namespace.clone();
+        let pods: Vec<OnlyMetadata> = self.list_by(Request::list_metadata, &PODS, Some(&namespace), None, None).await?;
+        let pods = pods.into_iter().map(|pod| (pod.metadata.name, pod.metadata.labels)).collect();
+        Ok(Near { namespace, wanted: selecting.spec.selector.labels(), pods })
     }
 
     fn on_node(&self, target: &Target) -> Option<String> {
@@ -270,15 +325,16 @@ impl Inspector {
     /// The log of the present or last run of the container in question; what is running now may not have said
     /// anything yet, then that of the run before.
     async fn log(&self, pod: &Pod, evidence: &mut Evidence) {
-        let Some(container) = explain::container_in_question(pod) else { return };
-        let mut text = self.read_log(pod, container, false).await;
-        if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
-            text = self.read_log(pod, container, true).await.or(text);
+        let Some(mut run) = explain::run_in_question(pod) else { return };
+        let mut text = self.read_log(pod, &run).await;
+        if !text.as_ref().is_ok_and(|text| says_something(text)) {
+            let other = Run { is_previous: !run.is_previous, ..run.clone() };
+            if let Some(said) = self.read_log(pod, &other).await.ok().filter(|text| says_something(text)) {
+                (run, text) = (other, Ok(said));
+            }
         }
         match text {
-            Ok(text) => {
-                evidence.log = Some(Log { pod: pod.metadata.name.clone(), container: container.to_owned(), text });
-            }
+            Ok(text) => evidence.log = Some(Log { run, text }).filter(|log| says_something(&log.text)),
             // It has not started, or its node has already thrown the log away.
             Err(failure) if matches!(failure.class, Class::Invalid | Class::NotFound) => {}
             Err(failure) => {
@@ -287,10 +343,10 @@ impl Inspector {
         }
     }
 
-    async fn read_log(&self, pod: &Pod, container: &str, previous: bool) -> Result<String, Failure> {
+    async fn read_log(&self, pod: &Pod, run: &Run) -> Result<String, Failure> {
         let parameters = LogParams {
-            container: Some(container.to_owned()),
-            previous,
+            container: Some(run.container.clone()),
+            previous: run.is_previous,
             tail_lines: i64::try_from(LOG_LINES).ok(),
             limit_bytes: i64::try_from(LOG_LIMIT).ok(),
             ..LogParams::default()
@@ -302,25 +358,40 @@ impl Inspector {
 
     /// By a table of what `kubectl get` shows: whole objects, even their metadata alone, can be large.
     async fn names(&self, target: &Target) -> Result<Names, Failure> {
+        self.table(&target.kind.resource, target.namespace()).await
+    }
+
+    async fn table(&self, resource: &Resource, namespace: Option<&str>) -> Result<Names, Failure> {
         let parameters = ListParams::default().limit(NAMES);
-        let request = path(&target.kind.resource, target.namespace()).list(&parameters);
-        let table: Table = self.ask(&target.kind.resource, request.map(as_table)).await?;
+        let request = path(resource, namespace).list(&parameters);
+        let table: Table = self.ask(resource, request.map(as_table)).await?;
         let column = table.column_definitions.iter().position(|column| column.format == "name").unwrap_or(0);
         let name = |row: Row| serde_json::from_str(row.cells.get(column)?.get()).ok();
         // This very pod is hardly what was meant.
-        let own = self.identity.pod.as_ref().filter(|_| target.kind.resource == PODS);
+        let own = self.identity.pod.as_ref().filter(|_| *resource == PODS);
         let some: Vec<String> = table.rows.into_iter().filter_map(name).filter(|name| Some(name) != own).collect();
         let total = some.len() + table.metadata.remaining_item_count.unwrap_or_default();
         Ok(Names { some, total })
     }
 
     async fn own(&self) -> Result<Option<Own>, Failure> {
+        let own: Option<OnlyMetadata> = self.own_pod(Request::list_metadata, Request::get_metadata).await?;
+        Ok(own.map(|pod| Own { labels: pod.metadata.labels, annotations: pod.metadata.annotations }))
+    }
+
+    /// This program's own pod, if it is one. A Role that lets pods be got need not let them be listed, nor the other way
+    /// round.
+    async fn own_pod<T: DeserializeOwned>(&self, list: Form, get: GetForm) -> Result<Option<T>, Failure> {
         let (Some(namespace), Some(name)) = (&self.identity.namespace, &self.identity.pod) else { return Ok(None) };
-        // By a list: a Role that lets pods be listed need not let them be got.
+        let path = path(&PODS, Some(namespace));
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
-        let pods: List<OnlyMetadata> = self.ask(&PODS, path(&PODS, Some(namespace)).list_metadata(&parameters)).await?;
-        let own = |pod: OnlyMetadata| Own { labels: pod.metadata.labels, annotations: pod.metadata.annotations };
-        Ok(pods.items.unwrap_or_default().into_iter().next().map(own))
+        let listed: Result<List<T>, Failure> = self.ask(&PODS, list(&path, &parameters)).await;
+        match listed {
+            Err(failure) if failure.is_refusal() => {
+                self.ask(&PODS, get(&path, name, &GetParams::default())).await.map(Some)
+            }
+            listed => Ok(listed?.items.unwrap_or_default().into_iter().next()),
+        }
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -339,6 +410,8 @@ impl Inspector {
 
 /// Whole objects, or their metadata alone.
 type Form = fn(&Request, &ListParams) -> Result<HttpRequest<Vec<u8>>, RequestError>;
+/// The same of one object.
+type GetForm = fn(&Request, &str, &GetParams) -> Result<HttpRequest<Vec<u8>>, RequestError>;
 
 fn path(resource: &Resource, namespace: Option<&str>) -> Request {
     Request::new(resource.path(namespace))
@@ -350,10 +423,18 @@ fn built(request: Result<HttpRequest<Vec<u8>>, RequestError>) -> Result<HttpRequ
 
 fn gap(verb: &str, plural: &str, namespace: Option<&str>, failure: &Failure) -> String {
     let place = namespace.map_or_else(|| "all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
-    if failure.is_refusal() {
-        return format!("no more is known: not permitted to {verb} {plural} in {place}");
+    if failure.class == Class::Denied {
+        let doing = if verb == "list" { "listing" } else { "getting" };
+        return format!("{doing} {plural} in {place} is forbidden; `rbac --explain` prints the Role");
     }
-    format!("no more is known: cannot {verb} {plural} in {place}: {failure}")
+    format!("cannot {verb} {plural} in {place}: {failure}")
+}
+
+/// The kubelet answers with a sentence of its own where the runtime has thrown a log away
+/// (`pkg/kubelet/kuberuntime/kuberuntime_container.go` in kubernetes).
+fn says_something(log: &str) -> bool {
+    let text = log.trim();
+    !text.is_empty() && !(text.starts_with("unable to retrieve container logs for ") && text.lines().count() == 1)
 }
 
 fn fields(target: &Target) -> Option<String> {

@@ -1,4 +1,5 @@
-//! When to find out why: after a reason has stood for a while, again when it has changed or is old, and before the end.
+//! When to find out why: after a reason has stood for a while, again when what is behind it has changed or is old, and
+//! before the end.
 //!
 //! It runs beside the wait in the same select and never holds it up: what is not known in time is left out. With many
 //! targets the questions become rarer, so that all of them together stay a handful of requests a minute.
@@ -25,6 +26,10 @@ const STANDING: Duration = Duration::from_secs(5);
 const MISSING: Duration = Duration::from_secs(2);
 /// After this, something that is missing may never come.
 const LONG_MISSING: Duration = Duration::from_mins(1);
+/// How long something that has changed is left to come to rest before the next look.
+const REST: Duration = Duration::from_secs(1);
+/// How soon after a look a change leads to the next one; twice as long each time, up to `INTERVAL`.
+const SOON: Duration = Duration::from_secs(5);
 /// The least time between two questions about a target, times the number of targets.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The same where something was refused, or where the answer was the same as before.
@@ -56,28 +61,16 @@ struct Answer {
     index: usize,
     depth: Depth,
     explanation: Explanation,
+    /// nothing could be looked at in time, or nothing was left to be looked at
+    is_blind: bool,
 }
 
 /// What has come to be known about the target of this index.
 pub struct Learned {
     pub index: usize,
-    explanation: Explanation,
+    pub explanation: Explanation,
     /// it is the report on a failure that does not end the wait
     pub is_report: bool,
-    /// it is for the closing report
-    closes: bool,
-}
-
-impl Learned {
-    /// With what was known before, of what could not be asked any more.
-    pub fn beside(&self, before: &Explanation) -> Explanation {
-        let explanation = self.explanation.clone();
-        if explanation.headline.is_none() && self.closes {
-            let Explanation { headline, details, .. } = before.clone();
-            return Explanation { headline, details, ..explanation };
-        }
-        explanation
-    }
 }
 
 /// What there is to ask about one target.
@@ -89,9 +82,15 @@ struct Case {
     missing: Option<Instant>,
     due: Option<Instant>,
     looked: Option<Instant>,
+    /// how long after that a change leads to the next look
+    soon: Duration,
     running: bool,
+    /// something has changed while a look was under way
+    is_outdated: bool,
     failed: bool,
     report: Report,
+    /// the best that was found out: pods that are deleted take their cause with them
+    known: Option<Explanation>,
 }
 
 /// How far the report on a target is.
@@ -124,6 +123,12 @@ impl Schedule {
     pub fn note(&mut self, index: usize, verdict: &Verdict) -> bool {
         let interval = self.interval();
         self.cases[index].note(verdict, interval)
+    }
+
+    /// Takes note that something behind a target has changed.
+    pub fn stirred(&mut self, index: usize) {
+        let interval = self.interval();
+        self.cases[index].stirred(interval);
     }
 
     /// Takes note of what a target has turned out to be.
@@ -159,7 +164,7 @@ impl Schedule {
     }
 
     fn answered(&mut self, answer: Answer) -> Option<Learned> {
-        let Answer { index, depth, explanation } = answer;
+        let Answer { index, depth, explanation, is_blind } = answer;
         let case = &mut self.cases[index];
         case.running = false;
         let closes = depth == Depth::Closing;
@@ -167,18 +172,22 @@ impl Schedule {
         if case.report != Report::None && !closes {
             return None;
         }
-        let closes_wait = case.report == Report::Closing;
+        let explanation = case.with_what_was_known(explanation, closes, is_blind);
         let is_report = closes && case.report == Report::Begun;
         if is_report {
             case.report = Report::None;
         }
-        Some(Learned { index, explanation, is_report, closes: closes_wait })
+        Some(Learned { index, explanation, is_report })
     }
 
     /// Takes note that an answer was taken; one that says the same as before is asked for again less soon.
-    pub fn learned(&mut self, index: usize, is_same: bool, has_hints: bool) {
+    pub fn learned(&mut self, index: usize, is_same: bool, has_gaps: bool) {
         let interval = self.interval();
-        self.cases[index].learned(if is_same || has_hints { interval.max(REFUSED) } else { interval });
+        let case = &mut self.cases[index];
+        case.learned(if is_same || has_gaps { interval.max(REFUSED) } else { interval });
+        if std::mem::take(&mut case.is_outdated) {
+            case.stirred(interval);
+        }
     }
 
     fn begin(&mut self) {
@@ -249,7 +258,8 @@ impl Schedule {
                 }
             })
             .await;
-            Answer { index, depth, explanation: explain(&target, &evidence) }
+            let is_blind = evidence.pods.is_empty() && evidence.events.is_empty() && evidence.missing.is_none();
+            Answer { index, depth, explanation: explain(&target, &evidence), is_blind }
         }
         .boxed_local()
     }
@@ -267,9 +277,12 @@ impl Case {
             missing: None,
             due: None,
             looked: None,
+            soon: SOON,
             running: false,
+            is_outdated: false,
             failed: false,
             report: Report::None,
+            known: None,
         }
     }
 
@@ -280,7 +293,7 @@ impl Case {
     fn note(&mut self, verdict: &Verdict, interval: Duration) -> bool {
         let now = Instant::now();
         let Some(reason) = verdict.reason() else {
-            (self.reason, self.missing, self.due) = (None, None, None);
+            (self.reason, self.missing, self.due, self.known) = (None, None, None, None);
             return false;
         };
         let missing = verdict.is_missing();
@@ -288,9 +301,10 @@ impl Case {
         // It came, or went: what was asked before was about something else.
         if missing != self.missing.is_some() {
             self.missing = missing.then_some(now);
-            self.looked = None;
+            (self.looked, self.known) = (None, None);
         }
         let same = self.reason.replace(reason.code.clone()).as_ref() == Some(&reason.code);
+        self.known = self.known.take().filter(|known| same || known.is_cause);
         // The end is explained by a closing report of its own; so long, what was known still helps.
         if self.failed {
             self.due = None;
@@ -307,6 +321,30 @@ impl Case {
         // Numbers that change again and again are no new reason.
         self.due = Some(self.due.filter(|_| same).map_or(next, |due| due.min(next)));
         same
+    }
+
+    /// Brings the next look forward, the less the more often that was done.
+    fn stirred(&mut self, interval: Duration) {
+        self.is_outdated = self.running;
+        let (None, Some(looked), Some(due)) = (self.missing, self.looked, self.due) else { return };
+        let next = (looked + self.soon).max(Instant::now() + REST);
+        if next < due {
+            self.due = Some(next);
+            self.soon = (self.soon * 2).min(interval);
+        }
+    }
+
+    /// What a report says: of a failure the cause that was seen when there still was one to be seen.
+    fn with_what_was_known(&mut self, found: Explanation, closes: bool, is_blind: bool) -> Explanation {
+        let is_better = |known: &&Explanation| closes && (is_blind || self.failed && known.is_cause && !found.is_cause);
+        if let Some(known) = self.known.as_ref().filter(is_better) {
+            return known.as_remembered(found);
+        }
+        let is_worth_it = found.is_cause || !self.known.as_ref().is_some_and(|known| known.is_cause);
+        if is_worth_it && found.headline.is_some() {
+            self.known = Some(found.clone());
+        }
+        found
     }
 
     fn learned(&mut self, pause: Duration) {

@@ -83,7 +83,7 @@ async fn run(schedule: &mut Schedule, until: Instant) {
 }
 
 fn text(learned: &Learned) -> Option<String> {
-    learned.beside(&super::Explanation::default()).headline
+    learned.explanation.headline.clone()
 }
 
 fn seconds(log: &Log, wanted: &str) -> Vec<u64> {

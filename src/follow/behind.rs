@@ -113,12 +113,13 @@ impl Observer for Objects {
             let entries = self.entries.values().map(|watched| (&watched.entry, watched.stand()));
             let (target, min) = (&self.course.target, self.course.options.min);
             let verdict = behind::verdict(target, self.behind, &self.reading, min, entries);
-            let settled = self.settle(&sight);
-            let verdict = self.course.vouched(verdict, &sight, &settled);
+            let members = self.settle(&sight);
+            let done = of(&self.course.target.kind).done(&Demand::Every);
+            let verdict = self.course.vouched(verdict, &sight, &members, &done);
             steps.extend(self.course.tell(verdict, &sight));
         } else if self.course.was_told().is_some() {
             // What was said before does not hold any more.
-            let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it now was not seen yet");
+            let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it has not been looked at yet");
             steps.extend(self.course.tell(verdict, &sight));
         } else {
             // A first look is not over before what is behind every object was looked at.
@@ -214,12 +215,11 @@ impl Objects {
         let since: Vec<_> = pods.chain(made).collect();
         let youngest = || since.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max();
         self.course.settling.saw(has_changed, youngest, sight.now());
-        let members = if is_named {
+        if is_named {
             count(self.stores().map(|store| store.members.counted()).sum(), "pod")
         } else {
-            count(self.entries.len(), &self.course.target.kind.name)
-        };
-        format!("{members} {}", of(&self.course.target.kind).done(&Demand::Every))
+            count(self.entries.len(), &self.course.target.kind.noun())
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use super::settling::Settling;
 use super::sight::Sight;
 use super::{Absent, Known, Options, Step};
 use crate::api::watch::LookBy;
-use crate::kinds::{self, Judged};
+use crate::kinds::members::Members;
+use crate::kinds::{self, Judged, set};
 use crate::target::verdict::{Code, Verdict};
 use crate::target::{Demand, Target};
 
@@ -44,6 +45,12 @@ impl Course {
         Self { target, options, look_by, settling, missing: Absence::default(), told: Told::default() }
     }
 
+    /// What failed among the objects of a target that is ready all the same, once.
+    pub fn accepted(&self, verdict: &Verdict, members: &Members) -> Option<Step> {
+        let is_news = *verdict == Verdict::Ready && self.was_told() != Some(verdict);
+        set::accepted_failures(&self.target, members).filter(|_| is_news).map(Step::Remark)
+    }
+
     /// What is new of a verdict that is vouched for.
     pub fn tell(&mut self, verdict: Verdict, sight: &Sight) -> Vec<Step> {
         self.told.news(Some(verdict), sight.known())
@@ -59,20 +66,20 @@ impl Course {
     }
 
     /// Takes back a Ready that nobody can vouch for: of a set that has not settled, as somebody saw, or of a target
-    /// whose requests fail. `state` is what has to last: `3 pods ready`.
-    pub fn vouched(&self, verdict: Verdict, sight: &Sight, state: &str) -> Verdict {
+    /// whose requests fail. `members` and `done` are what has to last: `3 pods`, `ready`.
+    pub fn vouched(&self, verdict: Verdict, sight: &Sight, members: &str, done: &str) -> Verdict {
         if verdict != Verdict::Ready {
             return verdict;
         }
         // Whatever it was: while requests fail it may have changed, and nobody would know.
         if sight.is_failing {
-            return Verdict::waiting(Code::NotSeen, "was ready when last seen, which is not possible at present");
+            return Verdict::waiting(Code::NotSeen, "was ready when last seen; it cannot be looked at now");
         }
         match self.settling.due() {
             Some(due) if !sight.covers(due) => {
                 // A watch shows it anyway; where there is none, one list at that very moment does.
                 self.look_by.at(due);
-                let text = format!("{state}, waiting until that has been so for {:?}", self.settling.time());
+                let text = format!("{members} {done}; must stay {done} for {:?}", self.settling.time());
                 Verdict::waiting(Code::Settling, text)
             }
             _ => Verdict::Ready,

@@ -124,7 +124,7 @@ impl Gone {
         let text = match finding {
             Finding::Proof(proof) => {
                 self.ended = true;
-                let mut steps = vec![Step::Remark(format!("the Job is gone, but {}", proof.source))];
+                let mut steps = vec![Step::Remark(format!("gone, but it completed: {}", proof.source))];
                 steps.extend(leaves_mark(&self.target).then_some(Step::Mark(proof.uids)));
                 steps.push(Step::Verdict(Verdict::Ready));
                 return steps;
@@ -132,7 +132,7 @@ impl Gone {
             Finding::NoneYet => "no pod of this revision has finished this wait yet".to_owned(),
             Finding::Impossible(text) => text,
         };
-        let remark = format!("no proof that it has completed before: {text}");
+        let remark = format!("cannot tell whether it completed earlier: {text}");
         let mut steps = Vec::new();
         if self.said.insert(text) {
             steps.push(Step::Remark(remark));
@@ -156,7 +156,7 @@ impl Gone {
             }
             Missing::Ready if never_seen => {
                 self.ended = true;
-                vec![Step::Remark(format!("{missing}, taken as done (--missing ready)")), Step::Verdict(Verdict::Ready)]
+                vec![Step::Remark(format!("{missing}: taken as done (--missing ready)")), Step::Verdict(Verdict::Ready)]
             }
             _ => self.held.take().map(Step::Verdict).into_iter().collect(),
         }
@@ -169,7 +169,10 @@ impl Gone {
 }
 
 fn absence(target: &Target) -> String {
-    format!("{} {} does not exist", target.kind.noun(), target.selection)
+    if target.is_named() {
+        return "does not exist".to_owned();
+    }
+    format!("no {} matches {}", target.kind.noun(), target.selection)
 }
 
 #[cfg(test)]
@@ -243,14 +246,14 @@ mod tests {
         }
     }
 
-    const NONE_YET: &str = "no proof that it has completed before: no pod of this revision has finished this wait yet";
+    const NONE_YET: &str = "cannot tell whether it completed earlier: no pod of this revision has finished this wait yet";
     const FAILED: &str = "failed NotFound";
 
     #[tokio::test(start_paused = true)]
     async fn proof_makes_an_absent_job_ready_and_ends_the_steps() {
         let steps = [missing(), Step::Absent(Absent::Never)];
         let told = told("job migrate", policy(Missing::Fail), steps, Some(proof)).await;
-        assert_eq!(told, ["waiting NotFound", "the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+        assert_eq!(told, ["waiting NotFound", "gone, but it completed: somebody says so", "mark 7f1c", "ready"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -273,7 +276,7 @@ mod tests {
         let fail = told("job migrate", policy(Missing::Fail), steps(), Some(none)).await;
         assert_eq!(fail, ["waiting NotFound", NONE_YET, FAILED]);
         let ready = told("job migrate", policy(Missing::Ready), steps(), Some(none)).await;
-        let taken = "job migrate does not exist, taken as done (--missing ready)";
+        let taken = "does not exist: taken as done (--missing ready)";
         assert_eq!(ready, ["waiting NotFound", NONE_YET, taken, "ready"], "and no mark");
         let nobody = told("pod db-0", policy(Missing::Fail), steps(), None).await;
         assert_eq!(nobody, ["waiting NotFound", FAILED]);
@@ -289,7 +292,7 @@ mod tests {
             assert_eq!(told, ["waiting NotFound", NONE_YET]);
         }
         let told = told("job migrate", policy(Missing::Wait), [missing(), vanished()], Some(proof)).await;
-        assert_eq!(told[1..], ["the Job is gone, but somebody says so", "mark 7f1c", "ready"]);
+        assert_eq!(told[1..], ["gone, but it completed: somebody says so", "mark 7f1c", "ready"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -305,7 +308,7 @@ mod tests {
         let steps = || [missing(), Step::Absent(Absent::Never)];
         let fails: fn() -> Finding = || Finding::Impossible("no answer".to_owned());
         let told_late = told("job migrate", ONCE, steps(), Some(fails)).await;
-        assert_eq!(told_late, ["no proof that it has completed before: no answer", "waiting NotFound"]);
+        assert_eq!(told_late, ["cannot tell whether it completed earlier: no answer", "waiting NotFound"]);
         assert_eq!(told("job migrate", ONCE, steps(), None).await, ["waiting NotFound"]);
         assert_eq!(told("pod -lapp=db", ONCE, [missing()], None).await, ["waiting NotFound"], "nothing else will come");
     }

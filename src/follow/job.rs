@@ -11,7 +11,8 @@ use super::sight::{Change, Sight};
 use super::{Absent, Ended, Observer, Step, steps};
 use crate::api::watch::Update;
 use crate::kinds::members::{Fact, Key, Members, State};
-use crate::kinds::{leaves_mark, set};
+use crate::kinds::{leaves_mark, of, set};
+use crate::target::Demand;
 use crate::target::verdict::{Code, Verdict};
 use crate::text::count;
 
@@ -67,14 +68,17 @@ impl Observer for Jobs {
         }
         let has_changed = self.members.has_changed();
         self.course.settling.saw(has_changed, || self.members.youngest(), self.sight.now());
-        let settled = format!("{} done", count(self.members.counted(), "job"));
+        let members = count(self.members.counted(), &self.course.target.kind.noun());
+        let done = of(&self.course.target.kind).done(&self.course.target.demand);
         // Once for both: between two looks at the clock the set may come to rest, and its mark would be lost.
-        let verdict = self.course.vouched(self.verdict(), &self.sight, &settled);
+        let verdict = self.course.vouched(self.verdict(), &self.sight, &members, &done);
         let mut steps = Vec::new();
         if leaves_mark(&self.course.target) && verdict == Verdict::Ready {
             steps.push(Step::Mark(self.members.iter().map(|fact| fact.uid.to_string()).collect()));
         }
         let absent = verdict.is_missing().then(|| self.absent()).flatten();
+        steps.extend(self.course.accepted(&verdict, &self.members));
+        steps.extend(self.members.has_stirred().then_some(Step::Stirred));
         steps.extend(self.course.tell(verdict, &self.sight));
         steps.extend(self.course.absence(absent, &self.sight));
         steps
@@ -129,6 +133,10 @@ impl Jobs {
         }
     }
 
+    fn accepts_failure(&self) -> bool {
+        self.course.target.demand == Demand::EveryOrFailed
+    }
+
     fn present(&self) -> impl Iterator<Item = &Fact> {
         self.members.iter().filter(|job| !self.kept.contains(&job.key))
     }
@@ -141,7 +149,7 @@ impl Jobs {
                 return;
             }
             State::Waiting => unseen,
-            State::Failed if self.course.options.outlives_failure => false,
+            State::Failed if self.course.options.outlives_failure && !self.accepts_failure() => false,
             _ => {
                 self.kept.insert(Rc::clone(&job.key));
                 return;
@@ -178,11 +186,11 @@ impl Jobs {
         let verdict = set::verdict(&self.course.target, self.course.options.min, &self.members);
         match (verdict, &self.last_seen) {
             (Verdict::Waiting(reason), Some(before)) if reason.code == Code::NotFound => {
-                Verdict::waiting(Code::NotFound, format!("{} any more; last seen: {before}", reason.text))
+                Verdict::waiting(Code::NotFound, format!("{} anymore; last seen: {before}", reason.text))
             }
             (Verdict::Ready, _) if !self.unreplaced.is_empty() => {
                 let (_, name) = &*self.unreplaced[0].key;
-                let text = format!("job {name} is gone without having completed, and no other has taken its place yet");
+                let text = format!("Job {name} was deleted before it completed, and no other has taken its place yet");
                 Verdict::waiting(Code::NotReplaced, text)
             }
             (verdict, _) => verdict,

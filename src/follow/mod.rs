@@ -46,6 +46,8 @@ pub enum Step {
     Mark(Vec<String>),
     /// What is asked for is not there, as good looks over some time have shown.
     Absent(Absent),
+    /// Something has happened to what is behind it, which its verdict does not say.
+    Stirred,
     /// Something worth a line that changes nothing.
     Remark(String),
     /// The API did not answer, or refused; of a state that cannot be looked at nothing good is believed.

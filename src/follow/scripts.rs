@@ -243,7 +243,7 @@ async fn n8_only_pods_that_have_been_ready_for_much_longer_need_no_rest() {
 async fn rest_is_told_with_its_length() {
     let step = followed(target("pod -lapp=db"), options(), script([(0, listed([ready("db-0")]))]), LookBy::default());
     let step = step.filter(|step| std::future::ready(matches!(step, Step::Verdict(_)))).next().await;
-    let expected = Verdict::waiting(Code::Settling, "1 pod ready, waiting until that has been so for 2s");
+    let expected = Verdict::waiting(Code::Settling, "1 pod ready; must stay ready for 2s");
     assert_eq!(step, Some(Step::Verdict(expected)));
 }
 
@@ -278,7 +278,8 @@ async fn any_change_of_the_set_begins_the_rest_anew() {
         (4_000, applied(failed)),
     ];
     let told = pods_told("pod-we -lapp=db", updates).await;
-    let expected = ["0 waiting Settling", "1000 waiting Settling", "3000 waiting Settling", "6000 ready"];
+    let remark = "6000 remark: failed (pod-we accepts that): pod db-1 has failed; nothing replaces it";
+    let expected = ["0 waiting Settling", "1000 waiting Settling", "3000 waiting Settling", remark, "6000 ready"];
     assert_eq!(told, expected);
 }
 
@@ -525,7 +526,7 @@ async fn n8_set_is_held_by_a_pod_whose_replacement_cannot_exist_yet() {
 #[tokio::test(start_paused = true)]
 async fn n8_pod_of_a_dead_node_holds_its_set_for_a_minute_after_its_grace() {
     let updates = || [(0, listed([old("db-0"), leaving("db-1", "StatefulSet", -30)]))];
-    let remark = "remark: pod db-1 should have been gone a minute ago, its node may be dead: it is not waited for";
+    let remark = "remark: pod db-1 should have been gone a minute ago (is its node dead?): not waited for";
     let expected = [
         "0 waiting BeingReplaced".to_owned(),
         format!("30000 {remark}"),
@@ -610,7 +611,8 @@ async fn deletion_is_decided_by_the_object_that_it_carries() {
     let told = jobs_told("job migrate", last(Some("Failed"))).await;
     assert_eq!(told, ["0 waiting Running", "100 failed Because"], "until there is another one");
     let told = jobs_told("job-we migrate", last(Some("Failed"))).await;
-    assert_eq!(told, ["0 waiting Running", "100 ready", "100 end"], "an end that leaves no mark");
+    let remark = "100 remark: failed (job-we accepts that): Because";
+    assert_eq!(told, ["0 waiting Running", remark, "100 ready", "100 end"], "an end that leaves no mark");
     let told = jobs_told("job migrate", last(None)).await;
     assert_eq!(told, ["0 waiting Running", "100 waiting NotFound"]);
 }
@@ -634,8 +636,8 @@ async fn job_missing_after_a_gap_is_told_with_what_was_seen_last() {
         .take_until(sleep_until(Instant::now() + END));
     let steps: Vec<Step> = steps.filter(|step| std::future::ready(!matches!(step, Step::Known(_)))).collect().await;
     let Some(Step::Verdict(Verdict::Waiting(reason))) = steps.get(1) else { panic!("{steps:?}") };
-    let last_seen = "the Job is running, 1 pod active, 0 succeeded, 0 failed";
-    assert_eq!(reason.text, format!("job migrate does not exist any more; last seen: {last_seen}"));
+    let last_seen = "running: 1 pod active";
+    assert_eq!(reason.text, format!("does not exist anymore; last seen: {last_seen}"));
     assert_eq!(steps[2..], [Step::Mark(vec!["2".to_owned()]), Step::Verdict(Verdict::Ready)]);
 }
 
@@ -847,7 +849,7 @@ async fn n13_namesake_takes_the_place_of_its_own() {
         Step::Verdict(verdict) => verdict.reason().map(|reason| reason.text.as_str()),
         _ => None,
     });
-    let expected = "job a is gone without having completed, and no other has taken its place yet";
+    let expected = "Job a was deleted before it completed, and no other has taken its place yet";
     assert_eq!(texts.next_back(), Some(expected), "{steps:#?}");
 }
 

@@ -56,14 +56,14 @@ impl Observer for Objects {
         let noun = course.target.kind.noun();
         let verdict = match set::verdict(&course.target, course.options.min, members) {
             Verdict::Ready if course.options.outlives_failure && store.unreplaced > 0 => {
-                let text = format!("a {noun} that has failed is gone, and no other has taken its place yet");
+                let text = format!("a failed {noun} was deleted, and no other has taken its place yet");
                 Verdict::waiting(Code::NotReplaced, text)
             }
             verdict => verdict,
         };
         let done = kinds::of(&course.target.kind).done(&course.target.demand);
-        let settled = format!("{} {done}", count(members.counted(), &noun));
-        let verdict = course.vouched(verdict, sight, &settled);
+        let verdict = course.vouched(verdict, sight, &count(members.counted(), &noun), &done);
+        steps.extend(course.accepted(&verdict, members));
         steps.extend(course.tell(verdict, sight));
         let may_be_absent = course.target.is_named() && !course.target.demand.is_met_by_absence();
         let absent = (may_be_absent && !self.seen).then_some(Absent::Never);

@@ -58,10 +58,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// About the object of this metadata; `title` is what its kind is called in a sentence.
+    /// About the object of this metadata.
     pub fn new(metadata: &Metadata, reading: &Reading, backend: Backend, empty: Reason) -> Self {
         let fact = Fact::new(metadata, reading, State::Ready, None);
-        let title = &reading.kind.title;
         let transition = in_transition(metadata, None);
         Self {
             is_stale: fact.state == State::Stale,
@@ -71,7 +70,7 @@ impl Entry {
             backend,
             ports: Vec::new(),
             scheduled: None,
-            transition: transition.map(|it| Reason::new(it.code, format!("the {title} {}", it.text))),
+            transition: transition.map(|it| Reason::new(it.code, format!("it {}", it.text))),
             empty,
         }
     }
@@ -108,7 +107,7 @@ pub fn verdict<'a>(
         };
         let (key, uid) = (Rc::clone(&entry.key), entry.uid.clone());
         members.insert(
-            Fact { key, uid, state, reason, created: entry.created, since: None, release: None },
+            Fact { key, uid, state, reason, created: entry.created, since: None, release: None, pulse: None },
             Timestamp::UNIX_EPOCH,
         );
     }

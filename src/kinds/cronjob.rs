@@ -77,9 +77,9 @@ fn read(json: &str, reading: &Reading) -> serde_json::Result<(Entry, String)> {
     let CronJob { metadata, spec, status } = serde_json::from_str(json)?;
     let backend = Backend::Jobs { owner: metadata.uid.as_str().into() };
     let empty = if spec.suspend {
-        Reason::new(Code::Suspended, "the CronJob is suspended and has made no Job yet")
+        Reason::new(Code::Suspended, "suspended; it has created no Job yet")
     } else {
-        Reason::new(Code::NoJobs, "the CronJob has made no Job yet")
+        Reason::new(Code::NoJobs, "it has created no Job yet")
     };
     let scheduled = status.last_schedule_time.map(|time| time.0);
     let entry = Entry { scheduled, ..Entry::new(&metadata, reading, backend, empty) };
@@ -95,12 +95,12 @@ fn newest(jobs: &Members) -> Option<&Fact> {
 /// A Job is never made before its scheduled time: there was a newer one, replaced or cleaned up by now. What an older
 /// one came to says nothing of it.
 fn gone(job: &Fact) -> Verdict {
-    let text = format!("the newest Job of the CronJob is gone, job {} is an older one", job.name());
+    let text = format!("its newest Job is gone; Job {} is an older one", job.name());
     Verdict::waiting(Code::NotReplaced, text)
 }
 
 fn verdict(job: &Fact) -> Verdict {
-    let text = |reason: &Reason| Reason::new(reason.code.clone(), format!("job {}: {}", job.name(), reason.text));
+    let text = |reason: &Reason| Reason::new(reason.code.clone(), format!("Job {}: {}", job.name(), reason.text));
     match (job.state, job.reason.as_deref()) {
         (State::Failed, Some(reason)) => Verdict::Failed(text(reason)),
         (_, Some(reason)) => Verdict::Waiting(text(reason)),

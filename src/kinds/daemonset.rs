@@ -70,7 +70,7 @@ struct Spec {
 fn read(json: &str, reading: &Reading) -> serde_json::Result<(Entry, String)> {
     let DaemonSet { metadata, spec } = serde_json::from_str(json)?;
     let backend = Backend::Pods { labels: spec.selector.to_string(), owner: Some(metadata.uid.as_str().into()) };
-    let empty = Reason::new(Code::NoPods, "the DaemonSet has no pod on this node");
+    let empty = Reason::new(Code::NoPods, "it has no pod on this node");
     Ok((Entry::new(&metadata, reading, backend, empty), metadata.resource_version))
 }
 

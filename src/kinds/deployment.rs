@@ -58,7 +58,7 @@ fn timed_out(deployment: &Workload) -> Option<Reason> {
 fn unfinished(deployment: &Workload) -> Option<Reason> {
     let status = &deployment.status;
     let updated = status.updated_replicas;
-    let behind = || surplus(status.replicas, updated, "of an old template, still to go");
+    let behind = || surplus(status.replicas, updated, "of an old template left");
     deployment
         .lacks(updated, deployment.wanted(), "updated")
         .or_else(behind)

@@ -82,11 +82,11 @@ impl Object<'_> {
         let listed = status["conditions"].as_array().into_iter().flatten();
         let mut told = listed.filter_map(Told::of).filter(|told| !told.status.is_empty());
         let Some(told) = told.find(|told| is_same(&told.r#type, kind)) else {
-            return Some(format!("condition {kind} is not there yet"));
+            return Some(format!("it has no condition {kind} yet"));
         };
         let observed = told.observed_generation.or_else(|| status["observedGeneration"].as_i64());
         if self.metadata.has_changed_since(observed) {
-            return Some(format!("condition {} is of an older spec", told.r#type));
+            return Some(format!("condition {} is about an older spec", told.r#type));
         }
         (!is_same(&told.status, wanted)).then(|| format!("condition {} {}", told.r#type, told.said()))
     }
@@ -94,14 +94,14 @@ impl Object<'_> {
     fn path(&self, path: &Path, wanted: Option<&str>) -> Option<String> {
         let found = match path.find(self.value) {
             Ok(Found::One(found)) => found,
-            Ok(Found::Nothing) => return Some(format!("{path} is not there yet")),
-            Ok(Found::Several(number)) => return Some(format!("{path} leads to {number} values, not to one")),
+            Ok(Found::Nothing) => return Some(format!("{path} is not set yet")),
+            Ok(Found::Several(number)) => return Some(format!("{path} yields {number} values instead of one")),
             Err(error) => return Some(format!("{path} {error}")),
         };
         let wanted = wanted?;
         match equals(found, wanted) {
             Ok(true) => None,
-            Ok(false) if self.is_confidential => Some(format!("{path} is something else")),
+            Ok(false) if self.is_confidential => Some(format!("{path} has another value")),
             Ok(false) => Some(format!(
                 "{path} is {}",
                 cut(&found.as_str().map_or_else(|| found.to_string(), str::to_owned), 100)

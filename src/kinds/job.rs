@@ -93,7 +93,8 @@ pub fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)>
         Verdict::Waiting(reason) => (State::Waiting, Some(reason)),
         Verdict::Failed(reason) => (State::Failed, Some(reason)),
     };
-    let fact = Fact { since: ended_at(&job), ..Fact::new(&job.metadata, reading, state, reason) };
+    let fact =
+        Fact { since: ended_at(&job), pulse: job.status.ready, ..Fact::new(&job.metadata, reading, state, reason) };
     Ok((fact, job.metadata.resource_version))
 }
 
@@ -109,10 +110,10 @@ fn one(demand: &Demand, job: &Job) -> Verdict {
         return Verdict::Ready;
     }
     if let Some(condition) = is_true(job, "Failed") {
-        return if *demand == Demand::EveryOrFailed { Verdict::Ready } else { failed(job, condition) };
+        return failed(job, condition);
     }
     if let Some(condition) = is_true(job, "FailureTarget") {
-        return if *demand == Demand::EveryOrFailed { ending(job, condition) } else { failed(job, condition) };
+        return if *demand == Demand::EveryOrFailed { ending(condition) } else { failed(job, condition) };
     }
     waiting(job)
 }
@@ -125,11 +126,9 @@ fn failed(job: &Job, condition: &JobCondition) -> Verdict {
     let code = code(condition);
     let message = condition.message.as_deref().unwrap_or_default().trim_end_matches('.');
     let attempts = attempts(job);
-    let text = match message {
-        "" => format!("the Job has failed: {code}, {attempts}"),
-        message => format!("the Job has failed: {code}: {message}, {attempts}"),
-    };
-    Verdict::failed(Code::Foreign(code), text)
+    let said = if message.is_empty() { code.clone() } else { format!("{code}: {message}") };
+    let parts: Vec<String> = [said].into_iter().chain(attempts).collect();
+    Verdict::failed(Code::Foreign(code), parts.join("; "))
 }
 
 /// A controller of somebody else may leave the reason out.
@@ -138,33 +137,32 @@ fn code(condition: &JobCondition) -> String {
 }
 
 /// `job-we` waits for the end of the pods, which is when `Failed` follows `FailureTarget`.
-fn ending(job: &Job, condition: &JobCondition) -> Verdict {
+fn ending(condition: &JobCondition) -> Verdict {
     let why = code(condition);
-    let text = format!("the Job has failed ({why}), but its pods are still ending, {}", progress(job));
-    Verdict::waiting(Code::PodsEnding, text)
+    Verdict::waiting(Code::PodsEnding, format!("failed ({why}); its last pods are stopping"))
 }
 
 fn waiting(job: &Job) -> Verdict {
     let (code, state) = state(job);
-    Verdict::waiting(code, format!("{state}, {}", progress(job)))
+    let progress = if code == Code::PodsEnding { Vec::new() } else { progress(job) };
+    let text = if progress.is_empty() { state } else { format!("{state}: {}", progress.join(", ")) };
+    Verdict::waiting(code, text)
 }
 
 fn state(job: &Job) -> (Code, String) {
     let (active, failed) = (number(job.status.active), failures(job));
     let (code, state) = match job {
         // Its pods are deleted with it, or left to themselves: nothing makes it complete any more.
-        _ if job.metadata.deletion_timestamp.is_some() => (Code::BeingDeleted, "the Job is being deleted"),
-        _ if job.spec.suspend => (Code::Suspended, "the Job is suspended"),
-        _ if job.spec.parallelism == Some(0) => {
-            (Code::ParallelismZero, "the Job has parallelism 0 and can never finish so")
-        }
+        _ if job.metadata.deletion_timestamp.is_some() => (Code::BeingDeleted, "being deleted"),
+        _ if job.spec.suspend => (Code::Suspended, "suspended"),
+        _ if job.spec.parallelism == Some(0) => (Code::ParallelismZero, "its parallelism is 0, so it cannot finish"),
         _ if is_true(job, "SuccessCriteriaMet").is_some() => {
-            (Code::PodsEnding, "the Job has succeeded, but its pods are still ending")
+            (Code::PodsEnding, "succeeded; its last pods are stopping")
         }
         _ if job.status.start_time.is_none() => return (Code::NotStarted, not_started(job)),
-        _ if active == 0 && failed > 0 => (Code::BackOff, "the Job will be retried"),
-        _ if active == 0 => (Code::NoPods, "the Job has no active pod"),
-        _ => (Code::Running, "the Job is running"),
+        _ if active == 0 && failed > 0 => (Code::BackOff, "to be retried"),
+        _ if active == 0 => (Code::NoPods, "no pod has started yet"),
+        _ => (Code::Running, "running"),
     };
     (code, state.to_owned())
 }
@@ -172,36 +170,37 @@ fn state(job: &Job) -> (Code, String) {
 /// Where `managedBy` names another controller, the Job waits for that one.
 fn not_started(job: &Job) -> String {
     match job.spec.managed_by.as_deref() {
-        None | Some("kubernetes.io/job-controller") => "the Job has not been started yet".to_owned(),
-        Some(controller) => format!("the Job has not been started yet by {controller}"),
+        None | Some("kubernetes.io/job-controller") => "not started yet".to_owned(),
+        Some(controller) => format!("not started yet by {controller}"),
     }
 }
 
-/// `1 pod active, 0 of 1 succeeded, 2 failed (backoffLimit 6)`
-fn progress(job: &Job) -> String {
-    let active = count(number(job.status.active), "pod");
-    let ending = match number(job.status.terminating) {
-        0 => String::new(),
-        ending => format!(", {ending} ending"),
-    };
+/// `1 pod active`, `1 of 3 succeeded`, `2 failed (backoffLimit 6)`; what is zero says nothing.
+fn progress(job: &Job) -> Vec<String> {
+    let active = number(job.status.active);
+    let active = (active > 0).then(|| format!("{} active", count(active, "pod")));
+    let stopping = number(job.status.terminating);
+    let stopping = (stopping > 0).then(|| format!("{} stopping", count(stopping, "pod")));
     let succeeded = number(job.status.succeeded) + uncounted(job, |uncounted| &uncounted.succeeded);
     // Without completions (a work queue), one success ends it:
     // <https://kubernetes.io/docs/concepts/workloads/controllers/job/#parallel-jobs>
-    let completions = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
-    format!("{active} active{ending}, {succeeded}{completions} succeeded, {}", attempts(job))
+    let of = job.spec.completions.map_or_else(String::new, |completions| format!(" of {completions}"));
+    let is_of_interest = succeeded > 0 || job.spec.completions.is_some_and(|completions| completions > 1);
+    let succeeded = is_of_interest.then(|| format!("{succeeded}{of} succeeded"));
+    [active, stopping, succeeded, attempts(job)].into_iter().flatten().collect()
 }
 
-/// `2 failed (backoffLimit 6)`, `2 failed (for good: index 1,3)`
-fn attempts(job: &Job) -> String {
+/// `2 failed (backoffLimit 6)`, `index 1,3 failed permanently`
+fn attempts(job: &Job) -> Option<String> {
     let failed = failures(job);
     if let Some(indexes) = job.status.failed_indexes.as_deref().filter(|indexes| !indexes.is_empty()) {
-        return format!("{failed} failed (for good: index {indexes})");
+        let noun = if indexes.contains([',', '-']) { "indexes" } else { "index" };
+        return Some(format!("{noun} {indexes} failed permanently"));
     }
     // The API server fills in 6, or i32::MAX where backoffLimitPerIndex is used: no limit worth naming.
-    match job.spec.backoff_limit {
-        Some(limit) if limit < i32::MAX => format!("{failed} failed (backoffLimit {limit})"),
-        _ => format!("{failed} failed"),
-    }
+    let limit = job.spec.backoff_limit.filter(|limit| *limit < i32::MAX);
+    let limit = limit.map_or_else(String::new, |limit| format!(" (backoffLimit {limit})"));
+    (failed > 0).then(|| format!("{failed} failed{limit}"))
 }
 
 /// The pod that used up the last retry is often still uncounted when `FailureTarget` comes.

@@ -28,6 +28,8 @@ pub struct Fact {
     pub since: Option<Timestamp>,
     /// of one that is leaving: until when it holds its set
     pub release: Option<Timestamp>,
+    /// How many of its pods are ready: when that changes, something has happened to one of them.
+    pub pulse: Option<i32>,
 }
 
 impl Fact {
@@ -51,6 +53,7 @@ impl Fact {
             created: metadata.created(),
             since: None,
             release: None,
+            pulse: None,
         }
     }
 
@@ -110,12 +113,13 @@ pub struct Members {
     by_state: [BTreeSet<Rc<Key>>; ALL.len()],
     counts: fn(State) -> bool,
     changed: bool,
+    stirred: bool,
 }
 
 impl Members {
     /// None yet; `counts` says which states make up the set, so that a change among the others is none.
     pub fn new(counts: fn(State) -> bool) -> Self {
-        Self { facts: BTreeMap::new(), by_state: Default::default(), counts, changed: false }
+        Self { facts: BTreeMap::new(), by_state: Default::default(), counts, changed: false, stirred: false }
     }
 
     /// Takes an object in; what was known under its name comes back.
@@ -126,6 +130,7 @@ impl Members {
         // By the shape of both: a heartbeat or a label that changes must not let the set settle anew.
         let earlier = self.take(&fact.key);
         self.changed |= self.shape(earlier.as_ref()) != self.shape(Some(&fact));
+        self.stirred |= earlier.as_ref().is_some_and(|earlier| earlier.pulse != fact.pulse);
         self.by_state[fact.state as usize].insert(Rc::clone(&fact.key));
         self.facts.insert(Rc::clone(&fact.key), fact);
         earlier
@@ -153,6 +158,11 @@ impl Members {
     /// Whether the set is another one than when this was asked last.
     pub fn has_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Whether the pulse of one has changed since this was asked last.
+    pub fn has_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred)
     }
 
     /// Those that should have been gone by now: they hold their set no longer.

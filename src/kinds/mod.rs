@@ -236,6 +236,8 @@ pub enum Causes {
     Pods,
     /// those that its objects select
     PodsSelected,
+    /// the same, which others make: the labels may be mistyped
+    PodsServed,
     /// those of the newest Job
     PodsOfCronJobs,
 }
@@ -377,7 +379,7 @@ pub fn in_transition(metadata: &Metadata, observed_generation: Option<i64>) -> O
 }
 
 fn not_observed() -> Reason {
-    Reason::new(Code::NotObserved, "has changed, and its controller has not seen that yet")
+    Reason::new(Code::NotObserved, "has changed, which its controller has not seen yet")
 }
 
 /// A condition type's status in a list of conditions, all of which have the same shape but a type of their own.

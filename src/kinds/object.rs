@@ -52,6 +52,11 @@ pub struct LabelSelector {
 }
 
 impl LabelSelector {
+    /// The labels that have to be so.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        self.plain.clone().into_iter().chain(self.match_labels.clone()).collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty() && self.plain.is_empty()
     }

@@ -51,10 +51,11 @@ pub struct Pod {
     pub status: PodStatus,
 }
 
-/// What tells its init containers from its sidecars.
+/// Where it is, and what tells its init containers from its sidecars.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
+    pub node_name: String,
     pub init_containers: Vec<InitContainer>,
 }
 
@@ -131,15 +132,15 @@ fn failed(pod: &Pod) -> Reason {
         // The kubelet gives a reason only where it acted itself: an eviction, a shutdown.
         (None, _) => containers(&pod.status).find_map(ended_badly),
     };
-    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
     let code = reason.map_or(Code::PodFailed, |reason| Code::Foreign(reason.to_owned()));
-    Reason::new(code, format!("has failed{why} and nothing replaces it"))
+    Reason::new(code, format!("has failed{why}; nothing replaces it"))
 }
 
 fn replaced(pod: &Pod) -> Reason {
     let owner = pod.metadata.controller();
     let owner = owner.map(|owner| format!("{}/{}", owner.kind.to_lowercase(), owner.name)).unwrap_or_default();
-    Reason::new(Code::OwnedPodFailed, format!("has failed and is owned by {owner}: wait for that"))
+    Reason::new(Code::OwnedPodFailed, format!("has failed; it belongs to {owner}: wait for that instead"))
 }
 
 /// `is Pending, not ready: container db: ImagePullBackOff`

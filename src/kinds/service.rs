@@ -43,7 +43,7 @@ one of its endpoints is ready. An ExternalName is always ready.
         Demand::Address => Judged::Set(ingress::read),
         _ => Judged::Behind(&BY_PODS),
     },
-    causes: Some(Causes::PodsSelected),
+    causes: Some(Causes::PodsServed),
     is_final: false,
     failed_by: &[],
     is_existence: false,
@@ -96,12 +96,12 @@ struct Spec {
 
 fn read(json: &str, reading: &Reading) -> serde_json::Result<(Entry, String)> {
     let Service { metadata, spec } = serde_json::from_str(json)?;
-    let no_pod = Reason::new(Code::NoPods, "no pod is behind the Service");
+    let no_pod = Reason::new(Code::NoPods, format!("no pod matches its selector {}", spec.selector));
     let no_endpoint = |text: &str| Reason::new(Code::NoEndpoints, text);
     let (backend, empty) = match spec.r#type.as_str() {
         "ExternalName" => (Backend::External, no_pod),
-        _ if reading.demand == Demand::Endpoints => (Backend::Slices, no_endpoint("the Service has no endpoint")),
-        _ if spec.selector.is_empty() => (Backend::Slices, no_endpoint("the Service has no selector and no endpoint")),
+        _ if reading.demand == Demand::Endpoints => (Backend::Slices, no_endpoint("it has no endpoints")),
+        _ if spec.selector.is_empty() => (Backend::Slices, no_endpoint("it has neither a selector nor endpoints")),
         _ => (Backend::Pods { labels: spec.selector.to_string(), owner: None }, no_pod),
     };
     let ports = spec.ports.into_iter().map(|port| port.name.unwrap_or_default()).collect();
@@ -118,7 +118,7 @@ fn by_pods(demand: &Demand, entry: &Entry, pods: &Members) -> Verdict {
         // One that answers is enough for `-wr`, however many do not.
         Some(pod) if ready == 0 || *demand == Demand::Every => {
             let why = pod.reason.as_ref().map(|reason| reason.text.as_str()).unwrap_or_default();
-            let text = format!("{ready} of {} behind the Service ready; pod {} {why}", count(total, "pod"), pod.name());
+            let text = format!("{ready} of {} behind it ready; pod {} {why}", count(total, "pod"), pod.name());
             Verdict::waiting(Code::PodsNotReady, text)
         }
         _ => leaving(pods).filter(|_| *demand == Demand::Every).unwrap_or(Verdict::Ready),
@@ -127,22 +127,22 @@ fn by_pods(demand: &Demand, entry: &Entry, pods: &Members) -> Verdict {
 
 fn leaving(pods: &Members) -> Option<Verdict> {
     let name = pods.first(State::Leaving)?.name();
-    let text = format!("pod {name} behind the Service is being deleted and will be replaced after that");
+    let text = format!("pod {name} behind it is being deleted and will be replaced");
     Some(Verdict::waiting(Code::BeingReplaced, text))
 }
 
 fn only_itself(pods: &Members) -> Option<Verdict> {
     // One that goes, or is replaced, may have a successor.
     let is_alone = pods.number(State::Itself) > 0 && pods.iter().all(|pod| pod.state == State::Itself);
-    is_alone.then(|| Verdict::waiting(Code::OnlyItself, "only this very pod is behind the Service"))
+    is_alone.then(|| Verdict::waiting(Code::OnlyItself, "no pod but this one is behind it"))
 }
 
 fn any_endpoint(slices: &BTreeMap<Rc<Key>, Slice>) -> Verdict {
     let ready = number(slices.values(), |address| address.is_ready);
     match (ready, number(slices.values(), |_| true)) {
-        (0, 0) => Verdict::waiting(Code::NoEndpoints, "the Service has no selector and no endpoint"),
+        (0, 0) => Verdict::waiting(Code::NoEndpoints, "it has neither a selector nor endpoints"),
         (0, total) => {
-            let text = format!("0 of {} of the Service ready", count(total, "endpoint"));
+            let text = format!("0 of {} ready", count(total, "endpoint"));
             Verdict::waiting(Code::EndpointsNotReady, text)
         }
         _ => Verdict::Ready,
@@ -173,6 +173,6 @@ fn endpoints(entry: &Entry, min: usize, slices: &BTreeMap<Rc<Key>, Slice>) -> Ve
         terminating => format!(", {terminating} terminating"),
     };
     let needed = if min > 1 { format!(", at least {min} needed") } else { String::new() };
-    let text = format!("{served} of {} of the Service ready{port}{going}{needed}", count(total, "endpoint"));
+    let text = format!("{served} of {} ready{port}{going}{needed}", count(total, "endpoint"));
     Verdict::waiting(Code::EndpointsNotReady, text)
 }

@@ -16,9 +16,21 @@ use crate::text::count;
 pub fn verdict(target: &Target, min: usize, members: &Members) -> Verdict {
     let judge = Judge { target, row: of(&target.kind), members };
     match &target.selection.name {
-        Some(name) => judge.named(name),
+        Some(_) => judge.named(),
         None => judge.all(min),
     }
+}
+
+/// What failed of a target that takes failures for an end: `failed (job-we accepts that): BackoffLimitExceeded`.
+pub fn accepted_failures(target: &Target, members: &Members) -> Option<String> {
+    let first = members.first(State::Failed).filter(|_| target.demand == Demand::EveryOrFailed)?;
+    let judge = Judge { target, row: of(&target.kind), members };
+    let failed = match members.number(State::Failed) {
+        1 => "failed".to_owned(),
+        number => format!("{number} of {} failed", count(judge.counted(), &judge.noun())),
+    };
+    let why = judge.failed(first).reason().map_or_else(String::new, |reason| format!(": {}", reason.text));
+    Some(format!("{failed} ({} accepts that){why}", target.mode()))
 }
 
 struct Judge<'a> {
@@ -30,15 +42,14 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// One of that name whose labels do not match is stale: with `job migrate -lrelease=7` the finished Job of release
     /// 6 does not let release 7 through.
-    fn named(&self, name: &str) -> Verdict {
-        let noun = self.noun();
+    fn named(&self) -> Verdict {
         let selection = &self.target.selection;
         if self.members.is_empty() && !self.target.demand.is_met_by_absence() {
-            return Verdict::waiting(Code::NotFound, format!("{noun} {name} does not exist"));
+            return Verdict::waiting(Code::NotFound, "does not exist");
         }
         if self.members.number(State::Stale) > 0 {
             let labels = selection.labels.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Verdict::waiting(Code::Stale, format!("{noun} {name} exists, but does not match {labels}"));
+            return Verdict::waiting(Code::Stale, format!("exists, but does not match {labels}"));
         }
         self.all(1)
     }
@@ -86,7 +97,7 @@ impl Judge<'_> {
         let first = self.members.first(State::Waiting)?;
         let Reason { code, text } = first.reason.as_deref()?;
         if self.target.is_named() {
-            return Some(Verdict::waiting(code.clone(), self.of_the_only(first, text)));
+            return Some(Verdict::waiting(code.clone(), self.of_the_only(text)));
         }
         let total = count(self.counted(), &self.noun());
         let text = format!("{done} of {total} {}; {}", self.done(), self.sentence(first, text));
@@ -97,7 +108,7 @@ impl Judge<'_> {
         let first = self.members.first(State::Leaving)?;
         let (noun, name) = (self.noun(), self.called(first));
         let done = format!("{} {}", count(done, &noun), self.done());
-        let text = format!("{done}; {noun} {name} is being deleted and will be replaced after that");
+        let text = format!("{done}; {noun} {name} is being deleted and will be replaced");
         Some(Verdict::waiting(Code::BeingReplaced, text))
     }
 
@@ -105,7 +116,7 @@ impl Judge<'_> {
         let Some(Reason { code, text }) = fact.reason.as_deref() else {
             return Verdict::failed(Code::PodFailed, self.sentence(fact, "has failed"));
         };
-        let text = if self.target.is_named() { self.of_the_only(fact, text) } else { self.sentence(fact, text) };
+        let text = if self.target.is_named() { self.of_the_only(text) } else { self.sentence(fact, text) };
         Verdict::failed(code.clone(), text)
     }
 
@@ -130,7 +141,10 @@ impl Judge<'_> {
             return Verdict::waiting(reason.code.clone(), self.sentence(fact, &reason.text));
         }
         if let Some(fact) = going.into_iter().find_map(|state| members.first(state)) {
-            let text = format!("{noun} {} is being deleted, and there is no other", self.called(fact));
+            let text = match self.target.is_named() {
+                true => "being deleted, and there is no other".to_owned(),
+                false => format!("{noun} {} is being deleted, and there is no other", self.called(fact)),
+            };
             return Verdict::waiting(Code::BeingDeleted, text);
         }
         if members.number(State::Itself) > 0 {
@@ -155,12 +169,16 @@ impl Judge<'_> {
         self.row.done(&self.target.demand)
     }
 
-    /// What is said of a name: the line says which it is.
-    fn of_the_only(&self, fact: &Fact, reason: &str) -> String {
-        if has_sentences(self.target) { reason.to_owned() } else { self.sentence(fact, reason) }
+    /// What is said of a name: the line says which it is, and how it stands.
+    fn of_the_only(&self, reason: &str) -> String {
+        if has_sentences(self.target) {
+            return reason.to_owned();
+        }
+        let heads = ["is ", "has failed: ", "has failed; ", "has "];
+        heads.iter().find_map(|head| reason.strip_prefix(head)).unwrap_or(reason).to_owned()
     }
 
-    /// `pod db-0 is Pending`, `job a: the Job is running`
+    /// `pod db-0 is Pending`, `Job a: suspended`
     fn sentence(&self, fact: &Fact, reason: &str) -> String {
         let joint = if has_sentences(self.target) { ":" } else { "" };
         format!("{} {}{joint} {reason}", self.noun(), self.called(fact))

@@ -6,37 +6,55 @@ use std::time::Duration;
 
 use super::style::{Line, State, Topic};
 use crate::api::watch::{Method, NoWatch};
-use crate::diagnose::explain::Explanation;
+use crate::diagnose::explain::{Explanation, LogLines};
 use crate::follow::Step;
 use crate::kinds;
 use crate::outcome::{self, Outcome};
 use crate::status::Status;
 use crate::target::verdict::{Quorum, Verdict};
 use crate::target::{Scope, Target};
-use crate::text::{harmless, rounded, seconds};
+use crate::text::{brief, harmless, seconds};
 
-/// What is waited for, said once at the start.
+/// How many targets are named where all of them are meant.
+const NAMED: usize = 20;
+/// The same where the reason of each stands beside it.
+const REASONS: usize = 5;
+
+/// What is waited for, said once at the start; each namespace once.
 pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) -> Line {
-    let names: Vec<String> = targets.iter().map(placed).collect();
     let joint = if quorum == Quorum::Any { " or " } else { ", " };
+    let shown = &targets[..targets.len().min(NAMED)];
+    let scopes = shown.iter().map(|target| &target.scope).fold(Vec::new(), |mut scopes, scope| {
+        scopes.extend(Some(scope).filter(|scope| !scopes.contains(scope)));
+        scopes
+    });
+    let groups = scopes.into_iter().map(|scope| {
+        let names = shown.iter().filter(|target| target.scope == *scope).map(named);
+        format!("{}{}", names.collect::<Vec<_>>().join(joint), place(scope))
+    });
+    let more = targets.len() - shown.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let names = groups.collect::<Vec<_>>().join(if quorum == Quorum::Any { "; or " } else { "; " });
     let limit = match timeout {
         None => String::new(),
         Some(Duration::ZERO) => ", looking once".to_owned(),
         Some(limit) => format!(", at most {}", humantime::format_duration(limit)),
     };
-    Line::of_wait(Topic::Start, State::Waiting, &format!("waiting for {}{limit}", names.join(joint)))
+    Line::of_wait(Topic::Start, State::Waiting, &format!("waiting for {names}{more}{limit}"))
 }
 
-/// `job/migrate in namespace shop`, `secret/tls in namespace shop (--key tls.crt)`
-fn placed(target: &Target) -> String {
-    let place = match &target.scope {
+fn place(scope: &Scope) -> String {
+    match scope {
         Scope::Namespace(namespace) => format!(" in namespace {namespace}"),
         Scope::Default | Scope::All => " in all namespaces".to_owned(),
         Scope::Cluster => String::new(),
-    };
+    }
+}
+
+/// `job/migrate`, `secret/tls (--key tls.crt)`
+fn named(target: &Target) -> String {
     let demand = kinds::demanded(target);
-    let demand = if demand.is_empty() { demand } else { format!(" ({demand})") };
-    format!("{target}{place}{demand}")
+    if demand.is_empty() { target.to_string() } else { format!("{target} ({demand})") }
 }
 
 /// A change of one target, if it is worth a line. Outages are told by their beginning, their length and their end, not
@@ -64,19 +82,18 @@ fn changed(target: &Target, verdict: &Verdict) -> Line {
 
 fn method_text(method: &Method, plural: &str) -> String {
     match method {
-        Method::Watch => format!("watching {plural} now, changes are seen at once"),
+        Method::Watch => format!("watching {plural} now: changes are seen at once"),
         Method::List(NoWatch::Broken(failure)) => {
-            format!("polling by list: {plural} can be listed, but not watched ({failure})")
+            format!("polling: {plural} can be listed, but not watched ({failure})")
         }
         Method::List(_) => {
-            format!("polling by list: not permitted to watch {plural}; with `watch` changes are seen at once")
+            format!("polling: watching {plural} is forbidden; `watch` would show changes at once")
         }
         Method::Get(NoWatch::TooOld) => {
-            let why = "are too old to be watched without `list`, with it changes are seen at once";
-            format!("polling by get: these {plural} {why}")
+            format!("polling: {plural} this old cannot be watched without `list`, which would show changes at once")
         }
         Method::Get(_) => {
-            format!("polling by get: not permitted to list {plural}; with `list` and `watch` changes are seen at once")
+            format!("polling: listing {plural} is forbidden; `list` and `watch` would show changes at once")
         }
     }
 }
@@ -107,9 +124,8 @@ pub fn heartbeat(statuses: &[Status]) -> Option<Line> {
 
 /// Why the whole wait goes on.
 pub fn whole_blockage(statuses: &[Status]) -> Option<String> {
-    let open = statuses.iter().filter(|status| !status.is_ready());
-    let texts: Vec<String> = open.map(|it| format!("{}: {}", it.target, blockage(it))).collect();
-    (!texts.is_empty()).then(|| harmless(&format!("waiting for {}", texts.join("; "))))
+    let open: Vec<&Status> = statuses.iter().filter(|status| !status.is_ready()).collect();
+    (!open.is_empty()).then(|| harmless(&format!("waiting for {}", reasons(&open, blockage))))
 }
 
 /// The reason and what is behind it, in one sentence.
@@ -132,54 +148,69 @@ fn joined(texts: impl IntoIterator<Item = Option<String>>) -> String {
 
 /// An outage of one target's requests: when it begins, and every 30 s.
 pub fn outage(status: &Status, text: &str, lasted: Duration) -> Line {
-    let lasts = if lasted < Duration::from_secs(1) { String::new() } else { format!("for {} now, ", seconds(lasted)) };
-    let text = format!("{text}; {lasts}trying again");
+    let lasts = if lasted < Duration::from_secs(1) { String::new() } else { format!(" (for {} now)", seconds(lasted)) };
+    let text = format!("{text}; trying again{lasts}");
     Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
 /// The end of an outage.
 pub fn recovery(status: &Status, lasted: Duration) -> Line {
-    let text = format!("the API server answers again, after {}", seconds(lasted));
+    let text = format!("the API server answers again after {}", seconds(lasted));
     Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
 /// The report on a bad end: of each target in question what is known of the reason, and the end of a log.
 pub fn report(outcome: &Outcome, statuses: &[Status]) -> Vec<Line> {
-    let lines = in_question(outcome, statuses).into_iter().flat_map(of_failure);
+    let lines = reported(outcome, statuses).into_iter().flat_map(of_failure);
     lines.map(|line| Line { is_end: true, ..line }).collect()
 }
 
 /// What is known of the reason of one target, and the end of a log.
 pub fn of_failure(status: &Status) -> Vec<Line> {
     let line = |topic, text: &str| Line::of(topic, &status.target, status.verdict.as_ref(), text);
-    let Explanation { log, .. } = &status.explanation;
-    let lines = status.explanation.lines().map(|text| line(Topic::Report, text));
-    lines.chain(log.iter().map(|text| line(Topic::Log, text))).collect()
+    let explanation = &status.explanation;
+    let mut lines: Vec<Line> = explanation.head().map(|text| line(Topic::Report, text)).collect();
+    if let Some(LogLines { heading, lines: log }) = &explanation.log {
+        lines.push(line(Topic::Report, heading));
+        lines.extend(log.iter().map(|text| line(Topic::Log, text)));
+    }
+    lines.extend(explanation.tail().map(|text| line(Topic::Report, &text)));
+    lines
 }
 
 /// The targets that have brought this end about.
 fn in_question<'a>(outcome: &Outcome, statuses: &'a [Status]) -> Vec<&'a Status> {
     let blamed = |status: &&Status| match outcome {
         Outcome::Failed => status.is_failed(),
-        Outcome::Deadline => !status.is_ready(),
-        _ => false,
+        Outcome::Denied => status.outage.as_ref().is_some_and(|outage| outage.failure.is_refusal()),
+        Outcome::Ready | Outcome::Invalid(_) => false,
+        _ => !status.is_ready(),
     };
     statuses.iter().filter(blamed).collect()
 }
 
+/// Those with a report: a signal and a single look leave no time for one.
+fn reported<'a>(outcome: &Outcome, statuses: &'a [Status]) -> Vec<&'a Status> {
+    let has_report = matches!(outcome, Outcome::Failed | Outcome::Deadline);
+    if has_report { in_question(outcome, statuses) } else { Vec::new() }
+}
+
 /// The report as the pod's own status has room for it: the closing line, every reason, the details; and the log.
 pub fn message(outcome: &Outcome, statuses: &[Status], closing: &Line) -> (Vec<String>, Vec<String>) {
-    let blamed = in_question(outcome, statuses);
+    let blamed = reported(outcome, statuses);
     let about = |status: &Status, text: &str| harmless(&format!("{}: {text}", status.target));
     let mut lines = vec![closing.text.clone()];
     let headlines = blamed.iter().filter_map(|it| Some(about(it, it.explanation.headline.as_deref()?)));
     lines.extend(headlines);
     for status in &blamed {
-        let Explanation { details, hints, .. } = &status.explanation;
-        lines.extend(details.iter().chain(hints).map(|text| about(status, text)));
+        let Explanation { states, .. } = &status.explanation;
+        lines.extend(states.iter().cloned().chain(status.explanation.tail()).map(|text| about(status, &text)));
     }
-    let logs = blamed.iter().flat_map(|status| status.explanation.log.iter().map(|line| harmless(line)));
-    (lines, logs.collect())
+    let logs = blamed.iter().filter_map(|status| status.explanation.log.as_ref());
+    let log = logs.flat_map(|LogLines { heading, lines }| {
+        [harmless(heading)].into_iter().chain(lines.iter().map(|line| harmless(&format!("| {line}"))))
+    });
+    (lines, log.collect())
 }
 
 /// The YAML of a Role for a wait that was denied. It is our own text: its lines stay lines.
@@ -189,22 +220,25 @@ pub fn role(yaml: &str) -> Line {
 
 /// The last line: how it ended, how long that took, and what every target was waiting for if it did not end well.
 pub fn closing(outcome: &Outcome, statuses: &[Status], lasted: Duration) -> Line {
-    let after = format!("after {}", humantime::format_duration(rounded(lasted)));
+    let after = format!("after {}", brief(lasted));
+    let blamed = in_question(outcome, statuses);
+    let why = |why: fn(&Status) -> String| match blamed.as_slice() {
+        [] => String::new(),
+        blamed => format!(": {}", reasons(blamed, why)),
+    };
     // What is behind a reason has lines of its own in a report.
-    let bare = unmet(statuses, |status| joined([verdict_text(status), outage_text(status)]));
+    let bare = why(|status| joined([verdict_text(status), outage_text(status)]));
     let (state, text) = match outcome {
         Outcome::Ready => (State::Ready, format!("done {after}")),
         Outcome::Failed => (State::Failed, format!("failed {after}{bare}")),
-        Outcome::Denied => (State::Denied, format!("the API refuses what this wait needs {after}{bare}")),
+        Outcome::Denied => {
+            (State::Denied, format!("access denied for {}{bare}", brief(denied(&blamed).unwrap_or(lasted))))
+        }
         Outcome::Invalid(text) => (State::Invalid, format!("error: {text}")),
         Outcome::Deadline => (State::Deadline, format!("deadline passed {after}{bare}")),
         Outcome::NotYet => (State::Deadline, format!("not ready, looked once {after}{bare}")),
-        Outcome::Interrupted => {
-            (State::Interrupted, format!("interrupted (SIGINT) {after}{}", unmet(statuses, blockage)))
-        }
-        Outcome::Terminated => {
-            (State::Terminated, format!("terminated (SIGTERM) {after}{}", unmet(statuses, blockage)))
-        }
+        Outcome::Interrupted => (State::Interrupted, format!("interrupted (SIGINT) {after}{}", why(blockage))),
+        Outcome::Terminated => (State::Terminated, format!("terminated (SIGTERM) {after}{}", why(blockage))),
     };
     end(outcome.code(), state, &text)
 }
@@ -219,10 +253,18 @@ fn end(code: i32, state: State, text: &str) -> Line {
     Line { exit_code: Some(code), is_end: true, ..Line::of_wait(Topic::End, state, text) }
 }
 
-fn unmet(statuses: &[Status], why: impl Fn(&Status) -> String) -> String {
-    let unmet = statuses.iter().filter(|status| !status.is_ready());
-    let texts: Vec<String> = unmet.map(|status| format!("{}: {}", status.target, why(status))).collect();
-    if texts.is_empty() { String::new() } else { format!(": {}", texts.join("; ")) }
+/// `job/a: does not exist; job/b: suspended; and 3 more`
+fn reasons(statuses: &[&Status], why: impl Fn(&Status) -> String) -> String {
+    let texts = statuses.iter().take(REASONS).map(|status| format!("{}: {}", status.target, why(status)));
+    let more = statuses.len().saturating_sub(REASONS);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    texts.chain(more).collect::<Vec<_>>().join("; ")
+}
+
+/// For how long these have been refused, at most.
+fn denied(statuses: &[&Status]) -> Option<Duration> {
+    let since = statuses.iter().filter_map(|status| status.outage.as_ref()?.denied_since);
+    since.map(|since| since.elapsed()).max()
 }
 
 /// One line of the live view.
@@ -286,18 +328,25 @@ mod tests {
         for status in &mut statuses {
             status.explanation = Explanation {
                 headline: Some(format!("why {}", status.target)),
-                details: vec!["more".to_owned()],
+                states: vec!["more".to_owned()],
                 hints: vec!["hint: try".to_owned()],
-                log: vec!["| last \u{1b}[31mwords".to_owned()],
+                log: Some(LogLines {
+                    heading: "last line:".to_owned(),
+                    lines: vec!["last \u{1b}[31mwords".to_owned()],
+                }),
+                ..Explanation::default()
             };
         }
         let said = |outcome: &Outcome| report(outcome, &statuses).into_iter().map(|line| line.text).collect::<Vec<_>>();
-        assert_eq!(said(&Outcome::Failed), ["why job/a", "more", "hint: try", "| last  [31mwords"]);
-        assert_eq!(said(&Outcome::Deadline).len(), 8, "all that are not ready");
+        assert_eq!(said(&Outcome::Failed), ["why job/a", "more", "last line:", "last  [31mwords", "hint: try"]);
+        assert_eq!(said(&Outcome::Deadline).len(), 10, "all that are not ready");
         assert!(said(&Outcome::Ready).is_empty() && said(&Outcome::Denied).is_empty());
         let closing = closing(&Outcome::Deadline, &statuses, Duration::from_secs(5));
         let (lines, log) = message(&Outcome::Deadline, &statuses, &closing);
         assert_eq!(lines[1..3], ["job/a: why job/a", "job/b: why job/b"], "every reason before any detail");
-        assert_eq!((lines.len(), log.len()), (7, 2));
+        assert_eq!(
+            (lines.len(), log),
+            (7, ["last line:", "| last  [31mwords"].repeat(2).iter().map(ToString::to_string).collect())
+        );
     }
 }

@@ -56,7 +56,7 @@ pub enum Topic {
 pub struct Style {
     /// one object a line
     pub json: bool,
-    /// only a bad end
+    /// nothing unless the wait fails
     pub quiet: bool,
     /// states in colours; they are words, too
     pub color: bool,
@@ -72,7 +72,7 @@ pub struct Style {
 /// | `namespace` | of the target; left out for all namespaces |
 /// | `state` | of the target: `ready`, `waiting`, `failed`, or `unknown` before the first answer; of the wait: `waiting`, and at its end `ready`, `failed`, `denied`, `invalid`, `configuration`, `deadline`, `interrupted` or `terminated` |
 /// | `reason` | one word for programs, as in `NotFound` or `BackoffLimitExceeded`; not for `ready` |
-/// | `message` | one line for people |
+/// | `message` | one line for people, never empty; with `log` the line as the container wrote it, but for control characters |
 /// | `elapsed` | seconds since the start |
 /// | `exit_code` | with `end` |
 #[derive(Serialize)]
@@ -114,6 +114,7 @@ impl Style {
             Topic::Change => format!("{state}: {text}"),
             Topic::Heartbeat => format!("still waiting after {}: {text}", seconds(elapsed)),
             Topic::End => line.state.color(&text, self.color),
+            Topic::Log => format!("| {text}"),
             _ => text,
         };
         format!("[{time}] {about}{text}")
@@ -191,6 +192,7 @@ impl Line {
     }
 
     fn json(&self, now: SystemTime, elapsed: Duration) -> String {
+        let state = self.state.to_string();
         let json = Json {
             time: humantime::format_rfc3339_millis(now).to_string(),
             event: self.topic,
@@ -198,7 +200,7 @@ impl Line {
             namespace: self.target.as_ref().and_then(Target::namespace),
             state: self.state,
             reason: self.reason.as_deref(),
-            message: &self.text,
+            message: if self.text.is_empty() { &state } else { &self.text },
             elapsed: rounded(elapsed).as_secs_f64(),
             exit_code: self.exit_code,
         };

@@ -92,10 +92,9 @@ impl Kind {
 
     /// What one of its objects is called in a sentence.
     pub fn noun(&self) -> Cow<'_, str> {
-        match self.origin {
-            Origin::Found { .. } => self.title.to_lowercase().into(),
-            Origin::Table | Origin::Sought => Cow::Borrowed(&self.name),
-        }
+        // These three are words of their own.
+        let is_common = matches!(&*self.title, "Pod" | "Node" | "Namespace");
+        if is_common || self.is_sought() { Cow::Borrowed(&self.name) } else { Cow::Borrowed(&self.title) }
     }
 
     pub fn is_sought(&self) -> bool {

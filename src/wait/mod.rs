@@ -3,6 +3,7 @@
 //! It runs on a thread of its own (an exec plugin or getaddrinfo may block that thread for as long as they like); the
 //! deadline and the signals are `supervise`'s, which sees how things stand through a watch channel.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use self::spoken::Spoken;
 use self::trap::Trap;
 use crate::api::client::{Client, PLUGIN_LIMIT};
 use crate::api::config::Login;
-use crate::api::failure::Failure;
+use crate::api::failure::{Class, Failure};
 use crate::api::watch::LookBy;
 use crate::diagnose::explain::Explanation;
 use crate::diagnose::gather::Inspector;
@@ -146,6 +147,8 @@ struct Wait {
     next_heartbeat: Instant,
     /// the hint about the network was given
     hinted: bool,
+    /// what could not be looked at, as far as that was said
+    gaps: BTreeSet<String>,
 }
 
 impl Wait {
@@ -170,6 +173,7 @@ impl Wait {
             output,
             next_heartbeat,
             hinted: false,
+            gaps: BTreeSet::new(),
         }
     }
 
@@ -189,10 +193,14 @@ impl Wait {
                     }
                     self.take(index, step, &mut beside.schedule);
                 }
-                learned = beside.schedule.next() => self.learn(&learned, &mut beside.schedule),
+                learned = beside.schedule.next() => self.learn(learned, &mut beside.schedule),
                 never = caught_if_any(&mut beside.trap) => return Ok(Outcome::Invalid(never)),
                 failure = run_if_any(&mut beside.poster) => {
-                    self.output.say(&lines::remark(format!("--events has no effect: {failure}")));
+                    let why = match failure.class {
+                        Class::Denied => "patching events is forbidden; `rbac --events` prints the Role".to_owned(),
+                        _ => failure.text,
+                    };
+                    self.output.say(&lines::remark(format!("--events has no effect: {why}")));
                     beside.poster = None;
                 }
                 () = sleep_until(alarm) => self.remind(),
@@ -226,6 +234,7 @@ impl Wait {
                     if !schedule.note(index, &verdict) {
                         status.explanation = Explanation::default();
                     }
+                    schedule.stirred(index);
                     if verdict.is_failure_of_its_own() && self.rules.outlives_failure() {
                         schedule.report(index);
                     }
@@ -241,6 +250,7 @@ impl Wait {
                     status.target = *target;
                 }
                 Step::Known(known) => status.known = Some(known),
+                Step::Stirred => schedule.stirred(index),
                 _ => {}
             }
         });
@@ -253,15 +263,22 @@ impl Wait {
         }
     }
 
-    fn learn(&mut self, learned: &Learned, schedule: &mut Schedule) {
-        let Learned { index, is_report, .. } = *learned;
+    fn learn(&mut self, learned: Learned, schedule: &mut Schedule) {
+        let Learned { index, is_report, explanation } = learned;
         let mut said = Vec::new();
+        // One line however many targets it is about.
+        let gaps: Vec<String> = explanation
+            .gaps
+            .iter()
+            .filter(|gap| self.gaps.insert((*gap).clone()))
+            .map(|gap| explanation.without(gap))
+            .collect();
         self.progress.send_modify(|progress| {
             let status = &mut progress.statuses[index];
             let before = std::mem::take(&mut status.explanation);
-            let explanation = learned.beside(&before);
-            schedule.learned(index, explanation == before, !explanation.hints.is_empty());
-            let news = explanation.news(&before).map(|text| lines::explanation(status, text)).collect();
+            schedule.learned(index, explanation == before, !explanation.gaps.is_empty());
+            let news = explanation.news(&before).chain(gaps.iter().map(String::as_str));
+            let news = news.map(|text| lines::explanation(status, text)).collect();
             status.explanation = explanation;
             // The report on a failure that does not end the wait.
             said = if is_report { lines::of_failure(status) } else { news };
@@ -279,7 +296,7 @@ impl Wait {
         for learned in schedule.close(failed).await {
             self.progress.send_modify(|progress| {
                 let status = &mut progress.statuses[learned.index];
-                status.explanation = learned.beside(&status.explanation);
+                status.explanation = learned.explanation;
             });
         }
     }
@@ -348,7 +365,6 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::api::failure::Class;
     use crate::cli;
     use crate::follow::Known;
     use crate::target::verdict::Code;

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(note_at(&mut statuses, 0, &down()), None, "attempt by attempt");
         tokio::time::advance(Duration::from_secs(8)).await;
         let ends: Vec<_> = statuses.iter_mut().map(|status| end(status).map(|line| line.text)).collect();
-        assert_eq!(ends, [Some("the API server answers again, after 8s".to_owned()), None, None]);
+        assert_eq!(ends, [Some("the API server answers again after 8s".to_owned()), None, None]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,7 +160,7 @@ mod tests {
             told.extend(lines.into_iter().map(|line| (second, line.text)));
         }
         let at = |second: u64, lasted: &str| {
-            (second, format!("the API server answered 503; for {lasted} now, trying again"))
+            (second, format!("the API server answered 503; trying again (for {lasted} now)"))
         };
         assert_eq!(told, [at(30, "30s"), at(60, "1m"), at(90, "1m 30s")], "by one of them");
     }

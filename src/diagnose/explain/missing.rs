@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::cause::one_line;
 use crate::kinds::is_final;
 use crate::target::{Scope, Target};
 use crate::text::count;
@@ -13,10 +12,20 @@ use crate::text::count;
 pub struct Instead {
     /// what there is of its kind instead, `None` where that could not be looked at
     pub names: Option<Names>,
-    /// the message of the `Completed` event of a Job of this name
-    pub completed: Option<String>,
+    /// there is a `Completed` event of a Job of this name
+    pub has_completed: bool,
+    /// its namespace does not exist
+    pub namespace: Option<NoNamespace>,
     /// this program's own pod, looked at when the target has been missing for long
     pub own: Option<Own>,
+    /// that pod may not be looked at
+    pub is_own_hidden: bool,
+}
+
+/// A namespace that does not exist, and the nearest one that does, where that could be looked at.
+#[derive(Debug, Clone, Default)]
+pub struct NoNamespace {
+    pub names: Vec<String>,
 }
 
 /// The names of all objects of the kind.
@@ -37,9 +46,13 @@ pub struct Own {
 
 /// What may have been meant, or what there is.
 pub fn headline(target: &Target, missing: &Instead) -> Option<String> {
-    if let Some(message) = &missing.completed {
+    if let (Some(NoNamespace { names }), Some(namespace)) = (&missing.namespace, target.namespace()) {
+        let near = nearest(namespace, names).map_or_else(String::new, |near| format!("; did you mean `-n {near}`?"));
+        return Some(format!("namespace {namespace} does not exist{near}"));
+    }
+    if missing.has_completed {
         // Not that very Job: one of this name may be yet to come, so it proves nothing. But the name is right.
-        return Some(format!("there was one of this name before: {}", one_line(message).to_lowercase()));
+        return Some("an earlier Job of this name completed".to_owned());
     }
     // One of this very name has come meanwhile.
     let is_there = |names: &&Names| target.selection.name.as_ref().is_some_and(|name| names.some.contains(name));
@@ -91,7 +104,16 @@ fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
 
 /// The deadlock of charts: a hook that runs only after what waits for it.
 pub fn hint(target: &Target, missing: &Instead) -> Option<String> {
-    let own = missing.own.as_ref().filter(|_| is_final(target))?;
+    if !is_final(target) {
+        return None;
+    }
+    if missing.is_own_hidden {
+        return Some(format!(
+            "hint: if {target} is a hook that Helm or Argo CD runs only after this workload is ready, each waits for the \
+             other forever: run it before (pre-install, pre-upgrade; PreSync)"
+        ));
+    }
+    let own = missing.own.as_ref()?;
     let has = |key: &str, value: &str| own.labels.get(key).is_some_and(|it| it == value);
     let helm = own.labels.contains_key("helm.sh/chart")
         || has("app.kubernetes.io/managed-by", "Helm")
@@ -100,14 +122,14 @@ pub fn hint(target: &Target, missing: &Instead) -> Option<String> {
     let argo = own.labels.keys().chain(own.annotations.keys()).any(|key| key.starts_with("argocd.argoproj.io/"));
     if argo {
         return Some(format!(
-            "hint: Argo CD has made this pod. If {target} is a PostSync hook, it runs only after this very workload is \
-             healthy, which waits for it: make it a PreSync or Sync hook with an earlier wave"
+            "hint: Argo CD created this pod. If {target} is a PostSync hook, it runs only after this workload is healthy, \
+             which waits for it: make it a PreSync hook, or a Sync hook of an earlier wave"
         ));
     }
     helm.then(|| {
         format!(
-            "hint: Helm has made this pod. If {target} is a post-install or post-upgrade hook and Helm waits (--wait, \
-             --atomic), it runs only after this very workload is ready, which waits for it: make it a pre-install and \
+            "hint: Helm created this pod. If {target} is a post-install or post-upgrade hook and Helm waits (--wait, \
+             --atomic), it runs only after this workload is ready, which waits for it: make it a pre-install and \
              pre-upgrade hook, or no hook"
         )
     })
@@ -148,15 +170,15 @@ mod tests {
             ("migrate-v3", "did you mean `job/migrate-v2`?"),
             ("bakcup", "did you mean `job/backup`?"),
             ("indx", "did you mean `job/index`?"),
-            ("seed", "there are 4 jobs in namespace shop, none of a similar name"),
+            ("seed", "there are 4 Jobs in namespace shop, none of a similar name"),
         ];
         for (wanted, said) in table {
             assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
         }
         assert_eq!(headline(&job("dv"), &names(&["db"])).unwrap(), "did you mean `job/db`?");
         assert_eq!(headline(&job("db"), &names(&["db", "db2"])), None, "it has come meanwhile");
-        assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no job at all in namespace shop");
-        assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only job in namespace shop is seed");
+        assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no Job at all in namespace shop");
+        assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only Job in namespace shop is seed");
     }
 
     #[test]
@@ -167,10 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn namespace_that_does_not_exist_comes_first() {
+        let of = |names: &[&str]| {
+            let names = names.iter().map(ToString::to_string).collect();
+            Instead { namespace: Some(NoNamespace { names }), ..Instead::default() }
+        };
+        assert_eq!(headline(&pods("app=x"), &of(&[])).unwrap(), "namespace shop does not exist");
+        let said = headline(&pods("app=x"), &of(&["default", "shops"])).unwrap();
+        assert_eq!(said, "namespace shop does not exist; did you mean `-n shops`?");
+    }
+
+    #[test]
     fn a_completed_job_of_before_is_told_and_nothing_made_of_it() {
-        let missing = Instead { completed: Some("Job completed".to_owned()), ..names(&["migrate-v2"]) };
+        let missing = Instead { has_completed: true, ..names(&["migrate-v2"]) };
         let said = headline(&job("migrate-v3"), &missing).unwrap();
-        assert_eq!(said, "there was one of this name before: job completed");
+        assert_eq!(said, "an earlier Job of this name completed");
     }
 
     #[test]
@@ -193,5 +226,8 @@ mod tests {
         }
         assert_eq!(hint(&job("migrate"), &own(&[("app.kubernetes.io/managed-by", "flux")], &[])), None);
         assert_eq!(hint(&job("migrate"), &Instead::default()), None);
+        let hidden = Instead { is_own_hidden: true, ..Instead::default() };
+        assert!(hint(&job("migrate"), &hidden).unwrap().contains("each waits for the other forever"));
+        assert_eq!(hint(&pods("app=x"), &hidden), None);
     }
 }

@@ -12,11 +12,17 @@ use crate::target::{Scope, Target};
 use crate::text::{count, cut, without_escapes};
 
 mod cause;
+mod earlier;
 mod missing;
+mod near;
 mod pod;
 
-pub use missing::{Instead, Names, Own};
-pub use pod::{container_in_question, subject};
+use self::pod::Finding;
+
+pub use earlier::last_words;
+pub use missing::{Instead, Names, NoNamespace, Own};
+pub use near::Near;
+pub use pod::{Run, has_crashed, run_in_question, subject};
 
 /// What could be found out about a target that is not ready.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +35,10 @@ pub struct Evidence {
     pub log: Option<Log>,
     /// instead of all that, where nothing is there
     pub missing: Option<Instead>,
+    /// where no pod is behind a Service, what its selector may have meant
+    pub near: Option<Near>,
+    /// what an earlier run of this very container left as its last words about the target
+    pub earlier: Vec<String>,
     /// what could not be looked at, and why
     pub gaps: Vec<String>,
 }
@@ -36,8 +46,7 @@ pub struct Evidence {
 /// The end of a container's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    pub pod: String,
-    pub container: String,
+    pub run: Run,
     /// as it came: control characters and lines of any length in it
     pub text: String,
 }
@@ -47,12 +56,26 @@ pub struct Log {
 pub struct Explanation {
     /// the reason in one sentence
     pub headline: Option<String>,
-    /// what else helps to mend it
-    pub details: Vec<String>,
-    /// what can be done, and what could not be looked at
+    /// Whether that says how a container ended or why it cannot start, which stays true when its pod is gone.
+    pub is_cause: bool,
+    /// the raw state of what the headline is about
+    pub states: Vec<String>,
+    /// the end of its log
+    pub log: Option<LogLines>,
+    /// other pods, and the newest warnings
+    pub others: Vec<String>,
+    /// what can be done
     pub hints: Vec<String>,
-    /// the end of a log under its heading
-    pub log: Vec<String>,
+    /// what could not be looked at, and what would allow it
+    pub gaps: Vec<String>,
+}
+
+/// The end of a container's log, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLines {
+    pub heading: String,
+    /// without escape sequences, and short
+    pub lines: Vec<String>,
 }
 
 /// How many pods are described one by one.
@@ -69,26 +92,32 @@ const LOG_BYTES: usize = 4096;
 
 /// Says what the evidence shows.
 pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
-    let log = evidence.log.as_ref().map(log_lines).unwrap_or_default();
-    let mut hints = evidence.gaps.clone();
+    let log = evidence.log.as_ref().and_then(log_lines);
+    let gaps = evidence.gaps.clone();
     if let Some(missing) = &evidence.missing {
-        hints.splice(0..0, missing::hint(target, missing));
-        return Explanation { headline: missing::headline(target, missing), details: Vec::new(), hints, log };
+        let hints = missing::hint(target, missing).into_iter().collect();
+        let headline = missing::headline(target, missing);
+        return Explanation { headline, hints, gaps, ..Explanation::default() };
     }
     let findings = pod::findings(&evidence.pods, &evidence.events);
     let folded = fold(&evidence.events);
     let headline = match findings.as_slice() {
         [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
-        [] => no_pods(target, evidence, &folded),
-        [worst] => Some(worst.text.clone()),
-        [worst, others @ ..] => Some(format!("{} (and {})", worst.text, count(others.len(), "more pod"))),
+        [] => no_pods(target, evidence, &folded).or_else(|| evidence.near.as_ref().and_then(near::headline)),
+        [worst, others @ ..] => Some(worst_of(worst, others.len(), &folded)),
     };
-    let mut details: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
-    details.extend(findings.first().map(|worst| pod::states(worst.pod)).unwrap_or_default());
+    let earlier = evidence.earlier.split_first().filter(|_| headline.is_none());
+    let (headline, more) = match earlier {
+        Some((first, more)) => (Some(format!("{}{first}", earlier::SAW)), more.to_vec()),
+        None => (headline, Vec::new()),
+    };
+    let states = findings.first().map(|worst| pod::states(worst.pod)).unwrap_or(more);
+    let mut others: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
     // Events repeat what the status says, in other letters: only what is new is told.
-    let said: Vec<String> = headline.iter().chain(&details).map(|text| text.to_lowercase()).collect();
-    details.extend(folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line));
-    Explanation { headline, details, hints, log }
+    let said: Vec<String> = headline.iter().chain(&states).chain(&others).map(|text| text.to_lowercase()).collect();
+    others.extend(folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line));
+    let is_cause = findings.first().is_some_and(Finding::is_cause);
+    Explanation { headline, is_cause, states, log, others, hints: Vec::new(), gaps }
 }
 
 impl Explanation {
@@ -99,18 +128,50 @@ impl Explanation {
         headline.into_iter().chain(hints)
     }
 
-    /// The whole of it, most important first.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
-        let parts = [self.headline.as_slice(), &self.details, &self.hints];
-        parts.into_iter().flatten().map(String::as_str)
+    /// What a gap leaves unsaid: all, or what is beside the sentence.
+    pub fn without(&self, gap: &str) -> String {
+        let what = if self.headline.is_some() { "more" } else { "why" };
+        format!("cannot say {what}: {gap}")
+    }
+
+    /// The lines about what it names, before its log.
+    pub fn head(&self) -> impl Iterator<Item = &String> {
+        self.headline.iter().chain(&self.states)
+    }
+
+    /// Those after its log. What could not be looked at is told while it waits; in a report only where nothing else is
+    /// known.
+    pub fn tail(&self) -> impl Iterator<Item = String> {
+        let gaps = self.gaps.iter().filter(|_| self.headline.is_none()).map(|gap| self.without(gap));
+        self.others.iter().chain(&self.hints).cloned().chain(gaps)
+    }
+
+    /// This one, about what is gone by now, with the hints of a later one.
+    pub fn as_remembered(&self, later: Self) -> Self {
+        Self { hints: later.hints, gaps: later.gaps, ..self.clone() }
     }
 }
 
-/// A controller says by events why it cannot create pods: a quota, an admission policy, a missing account.
+/// The worst pod, how many more there are, and the newest warning where the pod's status alone explains little.
+fn worst_of(worst: &Finding, others: usize, folded: &[Folded]) -> String {
+    let more = if others > 0 { format!(" (and {})", count(others, "more pod")) } else { String::new() };
+    let said = [worst.text.to_lowercase()];
+    let newest = folded.first().filter(|event| worst.is_weak() && event.is_news_beside(&said));
+    let warning = newest.map_or_else(String::new, |event| format!("; {} ({})", event.message, event.reason));
+    format!("{}{more}{warning}", worst.text)
+}
+
+/// A controller says by events why it cannot create pods: a quota, an admission policy, a missing account. Else the
+/// newest warning is the best that there is.
 fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<String> {
-    let refused = folded.iter().find(|event| event.reason == "FailedCreate" && event.kind == kinds::maker(target));
-    let refused = refused.filter(|_| evidence.pods.is_empty())?;
-    Some(format!("its pods cannot be created: {}", refused.message))
+    let is_refusal = |event: &&Folded| event.reason == "FailedCreate" && event.kind == kinds::maker(target);
+    let refused = folded.iter().find(is_refusal).filter(|_| evidence.pods.is_empty());
+    if let Some(refused) = refused {
+        return Some(format!("its pods cannot be created: {}", refused.message));
+    }
+    let newest = folded.first().filter(|event| event.is_news_beside(&[]) || evidence.pods.is_empty())?;
+    let noun = if newest.kind == "Pod" { "pod" } else { newest.kind };
+    Some(format!("{noun} {}: {} ({})", newest.name, newest.message, newest.reason))
 }
 
 /// What the newest event says of an object that nothing else explains.
@@ -160,6 +221,11 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
 }
 
 impl Folded<'_> {
+    /// Whether it is a warning that no rule over a pod's status knows.
+    fn is_news_beside(&self, said: &[String]) -> bool {
+        self.reason != "Unhealthy" && self.adds_to(said)
+    }
+
     /// Whether it says more than what is said already, in lower case: a container's state, a pause that goes with it. A
     /// message of one word is the state's reason again.
     fn adds_to(&self, said: &[String]) -> bool {
@@ -170,28 +236,31 @@ impl Folded<'_> {
 
 fn event_line(event: &Folded) -> String {
     let times = if event.times > 1 { format!(", {} times", event.times) } else { String::new() };
-    format!("event {}{times}: {}", event.reason, event.message)
+    let noun = if event.kind == "Pod" { "pod" } else { event.kind };
+    format!("event {} of {noun} {}{times}: {}", event.reason, event.name, event.message)
 }
 
-/// The last lines, and short ones.
-fn log_lines(log: &Log) -> Vec<String> {
+/// The last lines, and short ones; nothing of an empty log.
+fn log_lines(log: &Log) -> Option<LogLines> {
     let mut bytes = 0;
     let mut lines: Vec<String> = Vec::new();
     for line in log.text.lines().rev().take(LOG_LINES) {
-        let line = format!("| {}", log_line(line));
+        let line = log_line(line);
         bytes += line.len();
         if bytes > LOG_BYTES {
             break;
         }
         lines.push(line);
     }
-    if lines.is_empty() {
-        return Vec::new();
-    }
-    let number = if lines.len() == 1 { "line".to_owned() } else { format!("{} lines", lines.len()) };
-    lines.push(format!("last {number} of container {} of pod {}:", log.container, log.pod));
     lines.reverse();
-    lines
+    let number = match lines.len() {
+        0 => return None,
+        1 => "line".to_owned(),
+        number => format!("{number} lines"),
+    };
+    let Run { pod, container, is_previous } = &log.run;
+    let run = if *is_previous { "the previous run of " } else { "" };
+    Some(LogLines { heading: format!("last {number} of {run}container {container} of pod {pod}:"), lines })
 }
 
 /// What a progress bar overwrote with a carriage return is of no interest.
@@ -205,17 +274,19 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<String> {
-        log_lines(&Log { pod: "migrate-x7k2p".to_owned(), container: "migrate".to_owned(), text: text.to_owned() })
+        let run = Run { pod: "migrate-x7k2p".to_owned(), container: "migrate".to_owned(), is_previous: false };
+        let log = log_lines(&Log { run, text: text.to_owned() });
+        log.map_or_else(Vec::new, |log| [vec![log.heading], log.lines].concat())
     }
 
     #[test]
     fn a_log_is_its_last_lines_under_a_heading() {
         assert_eq!(shown(""), Vec::<String>::new());
-        assert_eq!(shown("bye\n"), ["last line of container migrate of pod migrate-x7k2p:", "| bye"]);
+        assert_eq!(shown("bye\n"), ["last line of container migrate of pod migrate-x7k2p:", "bye"]);
         let many: Vec<String> = (1..=30).map(|number| format!("step {number}")).collect();
         let lines = shown(&many.join("\n"));
         assert_eq!(lines[0], "last 20 lines of container migrate of pod migrate-x7k2p:");
-        assert_eq!((lines[1].as_str(), lines[20].as_str()), ("| step 11", "| step 30"));
+        assert_eq!((lines[1].as_str(), lines[20].as_str()), ("step 11", "step 30"));
     }
 
     #[test]
@@ -225,18 +296,18 @@ mod tests {
         assert!(lines.iter().all(|line| line.chars().count() < 420), "{lines:?}");
         let wide = format!("{}\n", "w".repeat(399)).repeat(20);
         let bytes: usize = shown(&wide)[1..].iter().map(String::len).sum();
-        assert!(bytes <= LOG_BYTES && bytes > LOG_BYTES - 402, "{bytes}");
+        assert!(bytes <= LOG_BYTES && bytes > LOG_BYTES - 400, "{bytes}");
     }
 
     #[test]
     fn escapes_and_what_was_overwritten_are_taken_out() {
         let table = [
-            ("\u{1b}[1;31merror\u{1b}[0m: no", "| error: no"),
-            ("\u{1b}]0;title\u{7}text", "| text"),
-            ("\u{1b}]8;;https://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "| link"),
-            ("\u{1b}(Bplain\u{1b}7", "| plain"),
-            ("10%\r20%\rdone\r", "| done"),
-            ("broken\u{1b}[", "| broken"),
+            ("\u{1b}[1;31merror\u{1b}[0m: no", "error: no"),
+            ("\u{1b}]0;title\u{7}text", "text"),
+            ("\u{1b}]8;;https://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            ("\u{1b}(Bplain\u{1b}7", "plain"),
+            ("10%\r20%\rdone\r", "done"),
+            ("broken\u{1b}[", "broken"),
         ];
         for (line, plain) in table {
             assert_eq!(shown(line)[1], plain, "{line:?}");
@@ -247,7 +318,7 @@ mod tests {
     fn only_news_are_told_while_it_waits() {
         let before =
             Explanation { headline: Some("a".to_owned()), hints: vec!["h".to_owned()], ..Explanation::default() };
-        let same = Explanation { details: vec!["d".to_owned()], ..before.clone() };
+        let same = Explanation { others: vec!["d".to_owned()], ..before.clone() };
         assert_eq!(same.news(&before).count(), 0, "details are for the report");
         let other = Explanation { headline: Some("b".to_owned()), ..before.clone() };
         assert_eq!(other.news(&before).collect::<Vec<_>>(), ["b"]);
@@ -272,9 +343,10 @@ mod tests {
         let (kind, scope) = (pvc::ROW.kind.clone(), Scope::Namespace("shop".to_owned()));
         let target = Target { kind, demand: Demand::Every, scope, selection: Selection::default() };
         let said = explain(&target, &Evidence { events, ..Evidence::default() });
-        let headline = "pvc data: waiting for first consumer to be created (WaitForFirstConsumer)";
+        let headline = "PersistentVolumeClaim data: waiting for first consumer to be created (WaitForFirstConsumer)";
         assert_eq!(said.headline.as_deref(), Some(headline), "without numbers, which would make it news each time");
-        assert_eq!(said.details, ["event ProvisioningFailed, 4 times: storageclass \"none\" not found"]);
+        let event = "event ProvisioningFailed of PersistentVolumeClaim data, 4 times: storageclass \"none\" not found";
+        assert_eq!(said.others, [event]);
         assert_eq!(explain(&target, &Evidence::default()), Explanation::default());
     }
 }

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus};
+use k8s_openapi::jiff::Timestamp;
 
 use super::cause;
 use crate::kinds::condition;
@@ -25,6 +26,10 @@ pub struct Finding<'a> {
 /// How much a finding explains, from the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
+    /// somebody ends it
+    Leaving,
+    /// it runs again, and ended badly before
+    Restarted,
     /// it runs and is not ready yet
     Unready,
     /// it has run, and ended badly
@@ -33,12 +38,29 @@ enum Weight {
     Stuck,
 }
 
-/// Worst first, of two that are alike the younger.
+impl Finding<'_> {
+    /// Whether it says how a container ended or why it cannot start: that stays true when the pod is deleted.
+    pub fn is_cause(&self) -> bool {
+        matches!(self.weight, Weight::Restarted | Weight::Ended | Weight::Stuck)
+    }
+
+    /// Whether it may need the newest warning beside it.
+    pub fn is_weak(&self) -> bool {
+        self.weight <= Weight::Unready
+    }
+}
+
+/// Worst first; of those that ended the last one, which is what decided a Job; else the younger.
 pub fn findings<'a>(pods: &'a [Pod], events: &[Event]) -> Vec<Finding<'a>> {
     let mut findings: Vec<Finding> = pods.iter().filter_map(|pod| finding(pod, events)).collect();
-    let born = |pod: &Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    findings.sort_by_key(|finding| Reverse((finding.weight, born(finding.pod))));
+    findings.sort_by_key(|finding| Reverse((finding.weight, finished(finding.pod), finding.pod.metadata.created())));
     findings
+}
+
+/// When the last of its containers that failed did so.
+fn finished(pod: &Pod) -> Option<Timestamp> {
+    let ends = containers(pod).into_iter().filter_map(|container| failure(container.status, pod));
+    ends.filter_map(|end| end.finished_at.as_ref()).map(|time| time.0).max()
 }
 
 /// The pod that explains most by its status alone, else the first: what to ask events and logs about.
@@ -50,9 +72,11 @@ fn finding<'a>(pod: &'a Pod, events: &[Event]) -> Option<Finding<'a>> {
     let (weight, text) = match pod.status.phase.as_deref() {
         Some("Succeeded") => None,
         Some("Failed") => gone(pod).or_else(|| worst(pod, events)),
-        _ => {
-            unscheduled(pod).or_else(|| worst(pod, events)).or_else(|| unprepared(pod, events)).or_else(|| leaving(pod))
-        }
+        _ => unscheduled(pod)
+            .or_else(|| worst(pod, events))
+            .or_else(|| unprepared(pod, events))
+            .or_else(|| leaving(pod))
+            .or_else(|| unready_as_a_whole(pod)),
     }?;
     Some(Finding { pod, weight, text })
 }
@@ -62,7 +86,7 @@ fn gone(pod: &Pod) -> Option<(Weight, String)> {
     let reason = pod.status.reason.as_deref().filter(|reason| !reason.is_empty())?;
     let name = &pod.metadata.name;
     let message = pod.status.message.as_deref().map(cause::one_line).unwrap_or_default();
-    let what = if reason == "Evicted" { "was evicted".to_owned() } else { format!("has failed: {reason}") };
+    let what = if reason == "Evicted" { "was evicted".to_owned() } else { format!("failed: {reason}") };
     let separator = if message.is_empty() { "" } else { ": " };
     Some((Weight::Ended, format!("pod {name} {what}{separator}{message}")))
 }
@@ -110,11 +134,29 @@ fn trouble(container: &Container, pod: &Pod, events: &[Event]) -> Option<(Weight
     if let Some(waiting) = &state.waiting {
         return blocked(container, waiting, pod, events);
     }
-    if let Some(end) = &state.terminated {
-        return ended(container, end, pod);
+    let failure = failure(container.status, pod);
+    if state.running.is_none() || is_leaving(pod) {
+        return failure.and_then(|end| ended(container, end, pod));
     }
-    let serves = container.serves && !container.status.ready;
-    serves.then(|| unready(container, pod, events))
+    if container.serves && !container.status.ready {
+        return Some(unready(container, pod, events));
+    }
+    // That of a Job is not meant to be ready: how it ended before is all that can be said.
+    let is_of_job = pod.metadata.controller().is_some_and(|owner| owner.kind == "Job");
+    let (_, text) = failure.filter(|_| is_of_job).and_then(|end| ended(container, end, pod))?;
+    Some((Weight::Restarted, format!("{text}; it runs again now")))
+}
+
+/// How it ended at last. What ends with its pod was told to, which says nothing; how it ended before does.
+fn failure<'a>(status: &'a ContainerStatus, pod: &Pod) -> Option<&'a ContainerStateTerminated> {
+    let end = |state: &'a Option<ContainerState>| state.as_ref()?.terminated.as_ref();
+    let was_told_to = |end: &ContainerStateTerminated| is_leaving(pod) && matches!(end.exit_code, 137 | 143);
+    let present = end(&status.state).filter(|end| !was_told_to(end));
+    present.or_else(|| end(&status.last_state))
+}
+
+fn is_leaving(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
 }
 
 fn blocked(
@@ -129,7 +171,7 @@ fn blocked(
     let text = match waiting.reason.as_deref().unwrap_or_default() {
         // Its turn has not come.
         "" | "ContainerCreating" | "PodInitializing" => return None,
-        "CrashLoopBackOff" => return last_end(status).and_then(|end| ended(container, end, pod)),
+        "CrashLoopBackOff" => return failure(status, pod).and_then(|end| ended(container, end, pod)),
         "ErrImagePull"
         | "ImagePullBackOff"
         | "ErrImageNeverPull"
@@ -162,12 +204,6 @@ fn about<'a>(pod: &'a Pod, events: &'a [Event]) -> impl Iterator<Item = &'a Even
     events.iter().filter(move |event| event.involved_object.kind == "Pod" && event.involved_object.name == *name)
 }
 
-fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
-    let ended = |state: &'_ Option<ContainerState>| state.as_ref().is_some_and(|state| state.terminated.is_some());
-    let state = if ended(&status.state) { &status.state } else { &status.last_state };
-    state.as_ref()?.terminated.as_ref()
-}
-
 fn ended(container: &Container, end: &ContainerStateTerminated, pod: &Pod) -> Option<(Weight, String)> {
     let Container { noun, status, .. } = container;
     let (name, pod_name) = (&status.name, &pod.metadata.name);
@@ -176,11 +212,7 @@ fn ended(container: &Container, end: &ContainerStateTerminated, pod: &Pod) -> Op
         let cause = cause::start(end.message.as_deref().unwrap_or_default());
         return Some((Weight::Stuck, format!("pod {pod_name} cannot start {noun} {name}: {cause}")));
     }
-    let restarts = match status.restart_count {
-        0 => String::new(),
-        restarts => format!(", {}", count(usize::try_from(restarts).unwrap_or_default(), "restart")),
-    };
-    let text = format!("{noun} {name} of pod {pod_name} {}{restarts}", how(end));
+    let text = format!("{noun} {name} of pod {pod_name} {}{}", how(end), after_restarts(status));
     // A container that ends with 0 and is started again and again is crash looping too.
     (end.exit_code != 0 || status.restart_count > 0).then_some((Weight::Ended, text))
 }
@@ -188,16 +220,16 @@ fn ended(container: &Container, end: &ContainerStateTerminated, pod: &Pod) -> Op
 fn how(end: &ContainerStateTerminated) -> String {
     let code = end.exit_code;
     if end.reason.as_deref() == Some("OOMKilled") {
-        return format!("was killed because it used more memory than its limit (OOMKilled, exit code {code})");
+        return format!("was killed for using more memory than its limit (OOMKilled, exit code {code})");
     }
     // 128 plus the signal, as a shell counts.
     match code {
-        0 => "has ended, though with exit code 0, and is started again".to_owned(),
-        134 => format!("has aborted (SIGABRT, exit code {code})"),
+        0 => "ended with exit code 0 and is started again".to_owned(),
+        134 => format!("aborted (SIGABRT, exit code {code})"),
         137 => format!("was killed (SIGKILL, exit code {code})"),
-        139 => format!("has crashed (SIGSEGV, exit code {code})"),
-        143 => format!("was told to end (SIGTERM, exit code {code})"),
-        _ => format!("has failed with exit code {code}"),
+        139 => format!("crashed (SIGSEGV, exit code {code})"),
+        143 => format!("was terminated (SIGTERM, exit code {code})"),
+        _ => format!("failed with exit code {code}"),
     }
 }
 
@@ -206,16 +238,21 @@ fn unready(container: &Container, pod: &Pod, events: &[Event]) -> (Weight, Strin
     let (name, pod_name) = (&status.name, &pod.metadata.name);
     let newest = about(pod, events).filter(|event| event.reason == "Unhealthy").max_by_key(|event| event.when());
     let probe = newest.map(|event| cause::probe(&event.message));
-    let before = last_end(status)
+    let before = failure(status, pod)
         .filter(|_| status.restart_count > 0)
         .map(|end| format!("{}: it {}", restarts(status), how(end)));
     let starting = status.started == Some(false);
     let why = probe.or(before).unwrap_or_else(|| {
         let probe = if starting { "startup" } else { "readiness" };
-        format!("its {probe} probe has not succeeded")
+        format!("its {probe} probe has not succeeded yet")
     });
     let is = if starting { "is not started" } else { "is not ready" };
     (Weight::Unready, format!("{noun} {name} of pod {pod_name} runs but {is}: {why}"))
+}
+
+/// `, 2 restarts`, or nothing
+fn after_restarts(status: &ContainerStatus) -> String {
+    if status.restart_count == 0 { String::new() } else { format!(", {}", restarts(status)) }
 }
 
 fn restarts(status: &ContainerStatus) -> String {
@@ -239,18 +276,31 @@ fn unprepared(pod: &Pod, events: &[Event]) -> Option<(Weight, String)> {
 
 /// A Job that has failed ends the pods that are still at it.
 fn leaving(pod: &Pod) -> Option<(Weight, String)> {
-    pod.metadata.deletion_timestamp.as_ref()?;
-    Some((Weight::Unready, format!("pod {} was still running and is being deleted", pod.metadata.name)))
+    let name = &pod.metadata.name;
+    is_leaving(pod).then(|| (Weight::Leaving, format!("pod {name} was still running and is being deleted")))
+}
+
+/// Its containers are ready and it is not: a readiness gate, which the kubelet names, or a node that is lost, where the
+/// node lifecycle controller takes the condition back and gives no reason
+/// (`pkg/controller/util/node/controller_utils.go` in kubernetes).
+fn unready_as_a_whole(pod: &Pod) -> Option<(Weight, String)> {
+    let condition = condition!(pod.status.conditions, "Ready").filter(|it| it.status != "True")?;
+    let is_complete = pod.status.container_statuses.as_ref().is_some_and(|all| all.iter().all(|it| it.ready));
+    let message = condition.message.as_deref().map(cause::one_line).filter(|message| !message.is_empty());
+    let (name, node) = (&pod.metadata.name, &pod.spec.node_name);
+    let why = message.unwrap_or_else(|| format!("is its node {node} ready?"));
+    is_complete.then(|| (Weight::Unready, format!("pod {name} is not ready, although its containers are: {why}")))
 }
 
 /// The raw state of every container that is not fine, as a person would look it up.
 pub fn states(pod: &Pod) -> Vec<String> {
-    containers(pod).iter().filter(|it| trouble(it, pod, &[]).is_some()).flat_map(|it| state(it)).collect()
+    containers(pod).iter().filter(|it| trouble(it, pod, &[]).is_some()).flat_map(|it| state(it, pod)).collect()
 }
 
-fn state(container: &Container) -> Vec<String> {
+fn state(container: &Container, pod: &Pod) -> Vec<String> {
     let status = container.status;
-    let what = format!("{} {}, image {}", container.noun, status.name, status.image);
+    let whose = format!("{} {} of pod {}", container.noun, status.name, pod.metadata.name);
+    let what = format!("{whose}, image {}", status.image);
     let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
     // How it ended says more than that it pauses now.
     let waiting = waiting.filter(|waiting| waiting.reason.as_deref() != Some("CrashLoopBackOff"));
@@ -259,24 +309,40 @@ fn state(container: &Container) -> Vec<String> {
         let separator = if message.is_empty() { "" } else { ": " };
         format!("{what}: {}{separator}{message}", waiting.reason.as_deref().unwrap_or("waiting"))
     });
-    let end = last_end(status);
+    let end = failure(status, pod);
     let ends = end.map(|end| {
         let reason = end.reason.as_deref().unwrap_or("no reason given");
-        format!("{what}: exit code {} ({reason}), {}", end.exit_code, restarts(status))
+        format!("{what}: exit code {} ({reason}){}", end.exit_code, after_restarts(status))
     });
     let said = end.and_then(|end| end.message.as_deref()).map(cause::one_line).unwrap_or_default();
     let news = !said.is_empty() && !waits.as_ref().is_some_and(|waits| waits.contains(&said));
-    let says =
-        Some(said).filter(|_| news).map(|text| format!("{} {} left the message: {text}", container.noun, status.name));
+    let says = Some(said).filter(|_| news).map(|text| format!("{whose} left the message: {text}"));
     waits.into_iter().chain(ends).chain(says).collect()
 }
 
-/// The container whose log explains most: the one in trouble, else one that runs.
-pub fn container_in_question(pod: &Pod) -> Option<&str> {
+/// Whether one of its containers has ended badly.
+pub fn has_crashed(pod: &Pod) -> bool {
+    containers(pod).iter().any(|it| failure(it.status, pod).is_some_and(|end| end.exit_code != 0))
+}
+
+/// The run of a container whose log explains most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub pod: String,
+    pub container: String,
+    /// the one before the present one
+    pub is_previous: bool,
+}
+
+/// That of the container in trouble, else of one that runs.
+pub fn run_in_question(pod: &Pod) -> Option<Run> {
     let containers = containers(pod);
     let rated = containers.iter().rev().filter_map(|it| Some((trouble(it, pod, &[])?.0, it)));
     let worst = rated.max_by_key(|(weight, _)| *weight).map(|(_, container)| container);
-    let runs = |it: &&Container| it.status.state.as_ref().is_some_and(|state| state.running.is_some());
-    let found = worst.or_else(|| containers.iter().rev().find(runs))?;
-    Some(&found.status.name)
+    let state = |it: &Container| it.status.state.clone().unwrap_or_default();
+    let found = worst.or_else(|| containers.iter().rev().find(|it| state(it).running.is_some()))?;
+    let end = failure(found.status, pod);
+    // While it waits to be started again, its last run counts as the present one.
+    let is_previous = end.is_some() && state(found).waiting.is_none() && state(found).terminated.as_ref() != end;
+    Some(Run { pod: pod.metadata.name.clone(), container: found.status.name.clone(), is_previous })
 }

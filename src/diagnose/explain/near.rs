@@ -1,0 +1,76 @@
+//! A Service with no pod behind it: which pods its selector may have meant.
+
+use std::collections::BTreeMap;
+
+use crate::text::count;
+
+/// The labels that a Service selects by, and the pods of its namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Near {
+    pub namespace: String,
+    pub wanted: BTreeMap<String, String>,
+    /// the first of them, by name and labels
+    pub pods: Vec<(String, BTreeMap<String, String>)>,
+}
+
+/// How alike two values have to be if no label is the same.
+const ALIKE: f64 = 0.5;
+
+/// `near it: pod db-0 with app=database`
+pub fn headline(near: &Near) -> Option<String> {
+    let Near { namespace, wanted, pods } = near;
+    // One that has ended matches, too, and is no help.
+    let others = pods.iter().filter(|(_, labels)| wanted.iter().any(|(key, value)| labels.get(key) != Some(value)));
+    let rated = others.map(|(name, labels)| (likeness(wanted, labels), name, labels));
+    let nearest = rated.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, ..)| *likeness >= ALIKE);
+    match nearest {
+        Some((_, name, labels)) => Some(format!("near it: pod {name} with {}", different(wanted, labels))),
+        None if pods.is_empty() => Some(format!("there is no pod at all in namespace {namespace}")),
+        None => Some(format!("none of {} in namespace {namespace} has similar labels", count(pods.len(), "pod"))),
+    }
+}
+
+/// How many labels are the same, and how near the others come.
+fn likeness(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> f64 {
+    let alike = |(key, value): (&String, &String)| {
+        labels.get(key).map_or(0.0, |other| strsim::normalized_damerau_levenshtein(value, other))
+    };
+    wanted.iter().map(alike).sum()
+}
+
+/// `app=database and no tier`
+fn different(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> String {
+    let differing = wanted.iter().filter(|(key, value)| labels.get(*key) != Some(value));
+    let parts = differing.map(|(key, _)| match labels.get(key) {
+        Some(other) => format!("{key}={other}"),
+        None => format!("no {key}"),
+    });
+    parts.collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(text: &str) -> BTreeMap<String, String> {
+        let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn pod_whose_labels_are_nearest_is_named() {
+        let table: [(&str, &[(&str, &str)], &str); 6] = [
+            ("app=db", &[("web-0", "app=web"), ("db-0", "app=db2")], "near it: pod db-0 with app=db2"),
+            ("app=db,tier=back", &[("db-0", "app=db")], "near it: pod db-0 with no tier"),
+            ("app=db,tier=back", &[("a", "app=db"), ("b", "app=db,tier=front")], "near it: pod b with tier=front"),
+            ("app=db", &[("web-0", "app=web"), ("x", "")], "none of 2 pods in namespace shop has similar labels"),
+            ("app=db", &[("done", "app=db")], "none of 1 pod in namespace shop has similar labels"),
+            ("app=db", &[], "there is no pod at all in namespace shop"),
+        ];
+        for (wanted, pods, said) in table {
+            let pods = pods.iter().map(|(name, text)| ((*name).to_owned(), labels(text))).collect();
+            let near = Near { namespace: "shop".to_owned(), wanted: labels(wanted), pods };
+            assert_eq!(headline(&near).as_deref(), Some(said), "{wanted}");
+        }
+    }
+}
