@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::kinds::{self, EVENTS, FOLLOW, PODS, Read, WRITE};
+use crate::kinds::{self, EVENTS, FOLLOW, POD_LOGS, PODS, Read, WRITE};
 use crate::target::{Resource, Scope, Target};
 
 /// What the Role is for.
@@ -20,6 +20,8 @@ pub struct Request {
     pub subject: Subject,
     /// with what explanations read
     pub explain: bool,
+    /// with the logs that an explanation reads
+    pub logs: bool,
     /// with what `--events` writes
     pub events: bool,
 }
@@ -125,7 +127,7 @@ fn rules(request: &Request) -> Rules {
         add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
     }
     for target in request.targets.iter().filter(|_| request.explain) {
-        explain_rules(&mut rules, target);
+        explain_rules(&mut rules, target, request.logs);
     }
     if request.events {
         add(&mut rules, &own_scope(request), &EVENTS, None, WRITE, "--events, on the waiting pod".to_owned());
@@ -182,8 +184,8 @@ fn resource<'a>(target: &'a Target, read: &'a Read) -> &'a Resource {
     read.resource.unwrap_or(&target.kind.resource)
 }
 
-fn explain_rules(rules: &mut Rules, target: &Target) {
-    for read in kinds::explained_by(target) {
+fn explain_rules(rules: &mut Rules, target: &Target, logs: bool) {
+    for read in kinds::explained_by(target).iter().filter(|read| logs || read.resource != Some(&POD_LOGS)) {
         let why = format!("why {target} is blocked: {}", read.why);
         add(rules, &scope(target), resource(target, read), None, read.verbs, why);
     }
@@ -276,7 +278,7 @@ mod tests {
 
     fn request(targets: Vec<Target>, namespace: Option<&str>) -> Request {
         let subject = Subject::ServiceAccount { namespace: namespace.map(str::to_owned), name: "shop".to_owned() };
-        Request { targets, subject, explain: false, events: false }
+        Request { targets, subject, explain: false, logs: true, events: false }
     }
 
     #[test]

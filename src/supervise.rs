@@ -139,11 +139,12 @@ fn start(
     let (end, over) = oneshot::channel();
     thread::spawn(move || {
         let Wait { cluster, targets, rules, speech } = wait;
+        let told = wait::Speech { events: speech.events, quotes: !speech.no_logs };
         let ended = runtime().map(|runtime| {
             let ended = runtime.block_on(async {
                 let login = config::load(cluster.kubeconfig.as_deref(), cluster.context.as_deref());
                 tokio::select! {
-                    ended = wait::run(login, &targets, rules, speech.events, progress, output) => ended,
+                    ended = wait::run(login, &targets, rules, told, progress, output) => ended,
                     () = sender.closed() => Ok(Outcome::Deadline),
                 }
             });
@@ -176,7 +177,7 @@ fn role(statuses: &[Status]) -> Option<String> {
     if targets.is_empty() {
         return None;
     }
-    rbac::yaml(&rbac::Request { targets, subject, explain: false, events: false }).ok()
+    rbac::yaml(&rbac::Request { targets, subject, explain: false, logs: true, events: false }).ok()
 }
 
 /// Those of the targets that are ready, where the whole wait is.

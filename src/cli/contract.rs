@@ -519,7 +519,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("job|a|--settle=1week", "`--settle`: `1week` has a unit above days", "$TIMES"),
     ("job|a|--settle|soon", "`--settle`: `soon` is not a time", "$TIMES"),
     ("job|a|--auth-grace|x", "`--auth-grace`: `x` is not a time", "$TIMES"),
-    ("job|a|--missing|maybe", "`--missing`: `maybe` is none of its values", "`wait`, `fail` or `ready`"),
+    ("job|a|--missing|maybe", "`--missing`: `maybe` is not one of its values", "`wait`, `fail` or `ready`"),
     ("job|a|--missing", "`--missing` needs a value", "`wait`, `fail` or `ready`"),
     (
         "pod|db-0|--missing|ready",
@@ -536,15 +536,15 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "`--missing fail` is about names, and no target has one",
         "what a selector matches may come at any time: `job migrate --missing fail`, or a selector with `--timeout`",
     ),
-    ("job|a|--failed|never", "`--failed`: `never` is none of its values", "`exit` or `wait`"),
+    ("job|a|--failed|never", "`--failed`: `never` is not one of its values", "`exit` or `wait`"),
     (
         "job|a|--log-level|loud",
-        "`--log-level`: `loud` is none of its values",
+        "`--log-level`: `loud` is not one of its values",
         "`error`, `warn`, `info`, `debug` or `trace`",
     ),
-    ("job|a|--output|yaml", "`--output`: `yaml` is none of its values", "`plain` or `json`"),
+    ("job|a|--output|yaml", "`--output`: `yaml` is not one of its values", "`plain` or `json`"),
     ("job|a|--color", "`--color` needs a value", "`auto`, `always` or `never`"),
-    ("job|a|--log-format|xml", "`--log-format`: `xml` is none of its values", "`text` or `json`"),
+    ("job|a|--log-format|xml", "`--log-format`: `xml` is not one of its values", "`text` or `json`"),
     ("job|a|--quiet=1", "`--quiet` takes no value", "write `--quiet` alone"),
     ("job|a|--any=yes", "`--any` takes no value", "write `--any` alone"),
     ("pod|-lapp=x|--min|0", "`--min`: `0` is not a number from 1 on", "a whole number from 1 on"),
@@ -632,7 +632,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("deploy/web|--by|endpoints", "`deployment` does not take `--by`", "`--by` is for service: $BY"),
     ("pod|-lapp=db|--by|pods", "`pod` does not take `--by`", "`--by` is for service: $BY"),
-    ("svc|db|--by|dns", "`--by`: `dns` is none of its values", "$BY"),
+    ("svc|db|--by|dns", "`--by`: `dns` is not one of its values", "$BY"),
     ("service|db|--by|endpoints|--by|pods", "`--by` is given twice", "give it once"),
     (
         "service|db|--by|endpoints|--for|create",
@@ -756,6 +756,7 @@ fn options_without_a_word_have_their_defaults() {
         form: Form::Plain,
         quiet: false,
         events: false,
+        no_logs: false,
         color: Color::Auto,
         log_level: LogLevel::Info,
         log_format: LogFormat::Text,
@@ -782,6 +783,7 @@ fn options_are_taken_from_the_line_before_the_environment() {
         ("K8S_WAIT_FOR_OUTPUT", "plain"),
         ("K8S_WAIT_FOR_QUIET", "yes"),
         ("K8S_WAIT_FOR_EVENTS", "true"),
+        ("K8S_WAIT_FOR_NO_LOGS", "true"),
         ("K8S_WAIT_FOR_COLOR", "always"),
         ("NO_COLOR", "1"),
         ("DEBUG", "2"),
@@ -802,7 +804,7 @@ fn options_are_taken_from_the_line_before_the_environment() {
     assert_eq!((rules.missing, rules.min, rules.quorum), (Missing::Ready, 2, Quorum::Any));
     assert_eq!((speech.log_level, speech.log_format), (LogLevel::Error, LogFormat::Text));
     assert_eq!((speech.form, speech.color), (Form::Plain, Color::Always));
-    assert!(speech.quiet && speech.events);
+    assert!(speech.quiet && speech.events && speech.no_logs);
 }
 
 #[test]
@@ -833,11 +835,11 @@ fn a_wrong_variable_of_our_own_is_a_usage_error_and_an_empty_one_is_none() {
         ("K8S_WAIT_FOR_ANY", "maybe", "is neither true nor false", "`true` or `false`"),
         ("K8S_WAIT_FOR_QUIET", "2", "is neither true nor false", "`true` or `false`"),
         ("K8S_WAIT_FOR_EVENTS", "2", "is neither true nor false", "`true` or `false`"),
-        ("K8S_WAIT_FOR_OUTPUT", "yaml", "is none of its values", "`plain` or `json`"),
-        ("K8S_WAIT_FOR_COLOR", "red", "is none of its values", "`auto`, `always` or `never`"),
-        ("K8S_WAIT_FOR_LOG_FORMAT", "xml", "is none of its values", "`text` or `json`"),
-        ("K8S_WAIT_FOR_MISSING", "maybe", "is none of its values", "`wait`, `fail` or `ready`"),
-        ("K8S_WAIT_FOR_LOG_LEVEL", "2", "is none of its values", "`error`, `warn`, `info`, `debug` or `trace`"),
+        ("K8S_WAIT_FOR_OUTPUT", "yaml", "is not one of its values", "`plain` or `json`"),
+        ("K8S_WAIT_FOR_COLOR", "red", "is not one of its values", "`auto`, `always` or `never`"),
+        ("K8S_WAIT_FOR_LOG_FORMAT", "xml", "is not one of its values", "`text` or `json`"),
+        ("K8S_WAIT_FOR_MISSING", "maybe", "is not one of its values", "`wait`, `fail` or `ready`"),
+        ("K8S_WAIT_FOR_LOG_LEVEL", "2", "is not one of its values", "`error`, `warn`, `info`, `debug` or `trace`"),
     ];
     for (name, value, reason, hint) in table {
         let error = format!("`{name}`: `{value}` {reason}\nhint: {}", whole(hint));

@@ -104,7 +104,7 @@ pub fn unread(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 pub fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, true).map_err(|_| "is none of its values".to_owned())
+    T::from_str(text, true).map_err(|_| "is not one of its values".to_owned())
 }
 
 pub fn truth(text: &str) -> Result<bool, String> {

@@ -39,8 +39,8 @@ fn modes() -> String {
     let modes: Vec<String> = modes.map(|mode| format!("  {:<12} {}", mode.word, mode.help)).collect();
     let single: Vec<&str> = single.iter().map(|row| row.modes[0].word).collect();
     format!(
-        "Modes:\n{}\n{}\n  KIND.GROUP   any other kind of the cluster, by its conditions or --for\n\
-         `--help KIND` says more of each; kubectl's other names for them (`deploy`, `svc`) are understood.",
+        "Modes:\n{}\n{}\n  KIND.GROUP   any other kind in the cluster, by its conditions or --for\n\
+         `--help KIND` says more about each; kubectl's other names (`deploy`, `svc`) work, too.",
         modes.join("\n"),
         filled(&single.join(", "))
     )
@@ -97,7 +97,7 @@ fn of_kind(row: &Row) -> String {
 }
 
 fn about(row: &Row) -> String {
-    format!("{}\n\nSomething else is demanded by {GOALS}.", row.rules)
+    format!("{}\n\nTo wait for something else: {GOALS}.", row.rules)
 }
 
 /// The right forms of `--for`, for hints.
@@ -110,32 +110,32 @@ pub fn variables(prefix: &str) -> impl Iterator<Item = String> {
     words.filter(move |word| word.starts_with(prefix)).map(str::to_owned)
 }
 
-const SHORT: &str = "--help adds the environment, the exit codes and examples.";
+const SHORT: &str = "--help adds the environment, exit codes and examples.";
 
 const LONG: &str = "\
-Every object of a kind: `pod -n NAMESPACE`, only with -n, -A or --field-selector.
+All objects of a kind: `pod -n NAMESPACE`; needs -n, -A or --field-selector.
 
 Environment:
   K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
   K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_FAILED, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT,
-  K8S_WAIT_FOR_QUIET, K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_COLOR, K8S_WAIT_FOR_LOG_LEVEL,
-  K8S_WAIT_FOR_LOG_FORMAT
-                          the options of these names; what is typed comes first
-  WAIT_TIME               pause between two looks where watching is forbidden: 2, 0.5, 2s
+  K8S_WAIT_FOR_QUIET, K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_NO_LOGS, K8S_WAIT_FOR_COLOR,
+  K8S_WAIT_FOR_LOG_LEVEL, K8S_WAIT_FOR_LOG_FORMAT
+                          the options of these names; the command line comes first
+  WAIT_TIME               seconds between polls where watching is forbidden: 2, 0.5, 2s
   DEBUG                   1 for --log-level debug, 2 for trace
   TREAT_ERRORS_AS_READY   what a plain mode means: 0 itself, 1 with -we, 2 with -wr
   KUBECONFIG              as in kubectl
-  NO_COLOR                no colours, unless --color says so
+  NO_COLOR                no colors, unless --color says so
   POD_NAME, POD_NAMESPACE, CONTAINER_NAME, NODE_NAME
-                          who waits, where the pod's token and mounts do not say it
+                          who waits, where the pod's token and mounts do not tell
 
 Exit codes:
   0          the condition is met
-  1          a target has failed, or is missing with --missing fail
+  1          a target failed, or is missing with --missing fail
   2          usage error
-  77         the API refuses: 401 or 403 for longer than --auth-grace
+  77         access denied: 401 or 403 for longer than --auth-grace
   78         configuration: no credentials, broken kubeconfig, unknown context
-  124        --timeout has passed
+  124        the --timeout passed
   130, 143   SIGINT, SIGTERM
 
 Examples:

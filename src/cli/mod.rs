@@ -70,6 +70,8 @@ pub struct Speech {
     pub quiet: bool,
     /// post the reason as an Event on this pod
     pub events: bool,
+    /// quote neither logs nor what other programs wrote
+    pub no_logs: bool,
     pub color: Color,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
@@ -126,6 +128,7 @@ fn wait_of<G: Fn(&str) -> Option<String>>(cli: Cli, mut environment: Environment
         form: environment.or("--output", cli.output, named)?.unwrap_or(Form::Plain),
         quiet: cli.quiet || environment.option("--quiet", truth)?.unwrap_or(false),
         events: cli.events || environment.option("--events", truth)?.unwrap_or(false),
+        no_logs: cli.no_logs || environment.option("--no-logs", truth)?.unwrap_or(false),
         color: environment.or("--color", cli.color, named)?.or(colorless).unwrap_or(Color::Auto),
         log_format: environment.or("--log-format", cli.log_format, named)?.unwrap_or(LogFormat::Text),
         log_level: environment.or("--log-level", cli.log_level, named)?.or(debug).unwrap_or(LogLevel::Info),
@@ -190,5 +193,5 @@ fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
         return Err(Usage::new(format!("`rbac` asks no cluster, and `{word}` is no kind that it knows"), hint));
     }
     let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
-    Ok(rbac::Request { targets, subject, explain: cli.explain, events: cli.wait.events })
+    Ok(rbac::Request { targets, subject, explain: cli.explain, logs: !cli.wait.no_logs, events: cli.wait.events })
 }

@@ -47,7 +47,7 @@ pub struct Cli {
     /// Fields: status.phase=Running
     #[arg(long, value_name = "SELECTOR", value_parser = text, help_heading = "Which objects")]
     pub field_selector: Option<String>,
-    /// Only what runs on this pod's node (pod, daemonset)
+    /// Only pods on this pod's node (pod, daemonset)
     #[arg(long, help_heading = "Which objects")]
     pub same_node: bool,
     /// Context of the kubeconfig [default: its current one]
@@ -57,13 +57,13 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", value_parser = text, help_heading = "Which objects")]
     pub kubeconfig: Option<String>,
 
-    /// Not ready, but condition=C[=STATUS], jsonpath=PATH[=VALUE], create or delete
+    /// Instead of ready: condition=C[=STATUS], jsonpath=PATH[=VALUE], create, delete
     #[arg(long = "for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
     all: Vec<Condition>,
     /// Or this, with each --for that follows; all --for before it go together
     #[arg(long = "or-for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
     other: Vec<Condition>,
-    /// A key that it has to hold (configmap, secret)
+    /// A key that it must hold (configmap, secret)
     #[arg(long = "key", value_name = "KEY", value_parser = key, help_heading = "What is demanded")]
     pub keys: Vec<String>,
     /// What a Service goes by: pods, endpoints or load-balancer [default: pods]
@@ -82,41 +82,44 @@ pub struct Cli {
     /// Give up after 90s, 5m or bare seconds; 0 looks once [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub timeout: Option<Duration>,
-    /// One ready target is enough
+    /// End as soon as one target is ready
     #[arg(long = "any", help_heading = "When it ends")]
     pub any_target: bool,
-    /// How many a selector has to match, or endpoints be ready [default: 1]
+    /// How many objects must match, or endpoints be ready [default: 1]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "When it ends")]
     pub min: Option<u32>,
-    /// How long a selector's objects must stay ready and the same [default: 2s]
+    /// How long a selector's objects must stay ready and unchanged [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub settle: Option<Duration>,
     /// What a missing object means: wait, fail or ready (Jobs) [default: wait]
     #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
     pub missing: Option<Missing>,
-    /// What a failed target means: exit, or wait for another [default: exit]
+    /// What a failed target means: exit, or wait for the next [default: exit]
     #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
     pub failed: Option<Failed>,
-    /// How long the API may refuse before that ends the wait [default: 60s]
+    /// How long access may be denied before the wait ends [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub auth_grace: Option<Duration>,
 
     /// plain lines, or json: one object a line [default: plain]
     #[arg(long, value_name = "FORM", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub output: Option<Form>,
-    /// Only a bad end
+    /// Print nothing unless the wait fails
     #[arg(short, long, help_heading = "What it says")]
     pub quiet: bool,
-    /// Also as an Event on this pod; needs to create and patch events
+    /// Also post the reason as an Event on this pod (Role: rbac --events)
     #[arg(long, help_heading = "What it says")]
     pub events: bool,
+    /// Quote no logs, events or termination messages: they may hold secrets
+    #[arg(long, help_heading = "What it says")]
+    pub no_logs: bool,
     /// auto, always or never [default: auto]
     #[arg(long, value_name = "WHEN", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub color: Option<Color>,
     /// error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub log_level: Option<LogLevel>,
-    /// text or json, for its own log on stderr [default: text]
+    /// text or json, for the diagnostic log on stderr [default: text]
     #[arg(long, value_name = "FORM", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub log_format: Option<LogFormat>,
 
@@ -356,7 +359,7 @@ fn unknown_option(option: &str, near: &str) -> Usage {
 /// The mistake of a value that `place`, the option or the variable that stands for it, does not take; without a
 /// reason, it is none of a list.
 pub fn bad_value(option: &str, place: &str, value: &str, reason: Option<&str>) -> Usage {
-    let reason = reason.unwrap_or("is none of its values");
+    let reason = reason.unwrap_or("is not one of its values");
     let problem =
         if value.is_empty() { format!("`{place}` needs a value") } else { format!("`{place}`: `{value}` {reason}") };
     Usage::new(problem, right_form(option))
@@ -382,7 +385,7 @@ pub fn right_form(option: &str) -> &'static str {
         "--output" => "`plain` or `json`",
         "--color" => "`auto`, `always` or `never`",
         "--log-format" => "`text` or `json`",
-        "--any" | "--quiet" | "--events" => "`true` or `false`",
+        "--any" | "--quiet" | "--events" | "--no-logs" => "`true` or `false`",
         _ => "`90s`, `5m`, `1h30m` or a number of seconds",
     }
 }

@@ -54,6 +54,8 @@ pub struct Inspector {
     pub client: Client,
     /// who this program is
     pub identity: Identity,
+    /// whether logs and messages may be shown
+    pub quotes: bool,
 }
 
 impl Inspector {
@@ -79,6 +81,7 @@ impl Inspector {
         // Logs go first where the time is short. A failed Job's pods are deleted with what they said: that of a crash is
         // read while they are there.
         if let Some(pod) = explain::subject(&evidence.pods).cloned()
+            && self.quotes
             && (depth == Depth::Closing || kinds::is_final(target) && explain::has_crashed(&pod))
         {
             self.log(&pod, evidence).await;
@@ -107,9 +110,10 @@ impl Inspector {
         if !kinds::is_final(target) {
             return;
         }
-        if let (Some(container), Ok(Some(own))) =
-            (&self.identity.container, self.own_pod::<Pod>(Request::list, Request::get).await)
-        {
+        if let (Some(container), Ok(Some(own))) = (
+            &self.identity.container.as_ref().filter(|_| self.quotes),
+            self.own_pod::<Pod>(Request::list, Request::get).await,
+        ) {
             evidence.earlier = explain::last_words(&own, container, target);
         }
         let Some(namespace) = target.namespace() else { return };
@@ -433,8 +437,12 @@ fn gap(verb: &str, plural: &str, namespace: Option<&str>, failure: &Failure) -> 
 /// The kubelet answers with a sentence of its own where the runtime has thrown a log away
 /// (`pkg/kubelet/kuberuntime/kuberuntime_container.go` in kubernetes).
 fn says_something(log: &str) -> bool {
-    let text = log.trim();
-    !text.is_empty() && !(text.starts_with("unable to retrieve container logs for ") && text.lines().count() == 1)
+    let mut lines = log.trim().lines();
+    match (lines.next(), lines.next()) {
+        (None, _) => false,
+        (Some(only), None) => !only.starts_with("unable to retrieve container logs for "),
+        _ => true,
+    }
 }
 
 fn fields(target: &Target) -> Option<String> {

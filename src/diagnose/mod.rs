@@ -30,7 +30,10 @@ const LONG_MISSING: Duration = Duration::from_mins(1);
 const REST: Duration = Duration::from_secs(1);
 /// How soon after a look a change leads to the next one; twice as long each time, up to `INTERVAL`.
 const SOON: Duration = Duration::from_secs(5);
-/// The least time between two questions about a target, times the number of targets.
+/// How long after its first look a target is looked at again, times the number of targets; twice as long each time, up
+/// to `INTERVAL`. Most containers that crash do so in their first minute.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The least time between two questions about a target in the long run, times the number of targets.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The same where something was refused, or where the answer was the same as before.
 const REFUSED: Duration = Duration::from_mins(1);
@@ -84,6 +87,8 @@ struct Case {
     looked: Option<Instant>,
     /// how long after that a change leads to the next look
     soon: Duration,
+    /// how long after that the next look comes by itself
+    pause: Duration,
     running: bool,
     /// something has changed while a look was under way
     is_outdated: bool,
@@ -182,9 +187,9 @@ impl Schedule {
 
     /// Takes note that an answer was taken; one that says the same as before is asked for again less soon.
     pub fn learned(&mut self, index: usize, is_same: bool, has_gaps: bool) {
-        let interval = self.interval();
+        let (interval, targets) = (self.interval(), self.targets());
         let case = &mut self.cases[index];
-        case.learned(if is_same || has_gaps { interval.max(REFUSED) } else { interval });
+        case.learned(if is_same || has_gaps { interval.max(REFUSED) } else { interval }, targets);
         if std::mem::take(&mut case.is_outdated) {
             case.stirred(interval);
         }
@@ -258,6 +263,9 @@ impl Schedule {
                 }
             })
             .await;
+            if !inspector.quotes {
+                evidence.redact();
+            }
             let is_blind = evidence.pods.is_empty() && evidence.events.is_empty() && evidence.missing.is_none();
             Answer { index, depth, explanation: explain(&target, &evidence), is_blind }
         }
@@ -265,7 +273,11 @@ impl Schedule {
     }
 
     fn interval(&self) -> Duration {
-        INTERVAL * u32::try_from(self.cases.len()).unwrap_or(u32::MAX)
+        INTERVAL * self.targets()
+    }
+
+    fn targets(&self) -> u32 {
+        u32::try_from(self.cases.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -278,6 +290,7 @@ impl Case {
             due: None,
             looked: None,
             soon: SOON,
+            pause: FIRST_PAUSE,
             running: false,
             is_outdated: false,
             failed: false,
@@ -340,6 +353,10 @@ impl Case {
         if let Some(known) = self.known.as_ref().filter(is_better) {
             return known.as_remembered(found);
         }
+        let found = match &self.known {
+            Some(known) if known.is_cause && found.is_cause => found.with_log_of(known),
+            _ => found,
+        };
         let is_worth_it = found.is_cause || !self.known.as_ref().is_some_and(|known| known.is_cause);
         if is_worth_it && found.headline.is_some() {
             self.known = Some(found.clone());
@@ -347,14 +364,15 @@ impl Case {
         found
     }
 
-    fn learned(&mut self, pause: Duration) {
+    fn learned(&mut self, pause: Duration, targets: u32) {
         let now = Instant::now();
         self.looked = Some(now);
         self.due = match self.missing {
             _ if self.reason.is_none() || self.report == Report::Closing || self.failed => None,
             // Names are asked for once; then only whether it is a hook that cannot run.
             Some(since) => Some(since + LONG_MISSING).filter(|at| *at > now),
-            None => Some(now + pause),
+            None => Some(now + pause.min(self.pause * targets)),
         };
+        self.pause = (self.pause * 2).min(REFUSED);
     }
 }

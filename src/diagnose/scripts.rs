@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::{BoxError, service_fn};
 
 use super::gather::Inspector;
-use super::{Learned, Schedule};
+use super::{Explanation, Learned, Schedule};
 use crate::api::client::Client;
 use crate::cli;
 use crate::identity::Identity;
@@ -31,17 +31,19 @@ fn schedule(line: &str, timeout: Option<Duration>, answer: Answer) -> (Schedule,
     let service = service_fn(move |request: Request<Body>| {
         let at = start.elapsed().as_secs();
         let what = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let is_log = what == "log";
         asked.lock().expect("nobody panicked").push((at, what));
         async move {
             match answer(at) {
-                Some(answer) => Ok::<_, BoxError>(Response::new(Full::new(Bytes::from(answer.to_string())))),
+                Some(_) if is_log => Ok::<_, BoxError>(Response::new(Full::new(Bytes::from("ERROR no such host\n")))),
+                Some(answer) => Ok(Response::new(Full::new(Bytes::from(answer.to_string())))),
                 None => std::future::pending().await,
             }
         }
     });
     let words = ["k8s-wait-for"].into_iter().chain(line.split(' ')).map(OsString::from);
     let targets = cli::wait(words).expect(line).targets.into_iter().map(|target| target.resolve("shop"));
-    let inspector = Inspector { client: Client::of_service(service), identity: Identity::default() };
+    let inspector = Inspector { client: Client::of_service(service), identity: Identity::default(), quotes: true };
     (Schedule::new(inspector, targets, timeout), log)
 }
 
@@ -100,7 +102,7 @@ async fn reason_is_asked_about_after_5_s_and_then_in_the_rhythm_of_all_targets()
     run(&mut schedule, at(3)).await;
     schedule.note(0, &Verdict::waiting(Code::PodsNotReady, "numbers that change are no new reason"));
     run(&mut schedule, at(200)).await;
-    assert_eq!(seconds(&log, "pods"), [5, 65, 125, 185], "30 s for each target");
+    assert_eq!(seconds(&log, "pods"), [5, 25, 65, 125, 185], "more often at first, then 30 s for each target");
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +111,7 @@ async fn same_answer_is_asked_for_less_often() {
     let (mut schedule, log) = schedule("pod/db-0", None, nothing);
     schedule.note(0, &waiting());
     run(&mut schedule, start + Duration::from_secs(200)).await;
-    assert_eq!(seconds(&log, "pods"), [5, 65, 125, 185]);
+    assert_eq!(seconds(&log, "pods"), [5, 15, 35, 75, 135, 195]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +119,7 @@ async fn target_that_is_ready_is_not_asked_about() {
     let start = Instant::now();
     let (mut schedule, log) = schedule("pod/db-0", None, unscheduled);
     schedule.note(0, &waiting());
-    run(&mut schedule, start + Duration::from_secs(20)).await;
+    run(&mut schedule, start + Duration::from_secs(12)).await;
     assert!(!schedule.note(0, &Verdict::Ready), "and what was known of it is out of date");
     run(&mut schedule, start + Duration::from_secs(200)).await;
     assert_eq!(seconds(&log, "pods"), [5]);
@@ -192,5 +194,48 @@ async fn closing_report_is_begun_3_s_before_the_deadline() {
     let (mut schedule, log) = schedule("pod/a", Some(Duration::from_mins(1)), unscheduled);
     schedule.note(0, &waiting());
     run(&mut schedule, start + Duration::from_mins(1)).await;
-    assert_eq!(seconds(&log, "pods"), [5, 35, 57]);
+    assert_eq!(seconds(&log, "pods"), [5, 15, 35, 57]);
+}
+
+/// A change of what is behind it brings the next look forward, the less the more often there are changes.
+#[tokio::test(start_paused = true)]
+async fn change_behind_a_target_is_looked_at_soon_and_a_restless_one_seldom() {
+    let start = Instant::now();
+    let at = |second| start + Duration::from_secs(second);
+    let (mut schedule, log) = schedule("job/migrate", None, nothing);
+    schedule.note(0, &waiting());
+    run(&mut schedule, at(80)).await;
+    assert_eq!(seconds(&log, "pods"), [5, 15, 35, 75]);
+    for second in 80..300 {
+        schedule.stirred(0);
+        run(&mut schedule, at(second + 1)).await;
+    }
+    assert_eq!(seconds(&log, "pods")[4..], [81, 91, 111, 141, 171, 201, 231, 261, 291]);
+}
+
+/// An answer of pods that failed, and after a while none are left: their Job is deleting them.
+#[tokio::test(start_paused = true)]
+async fn cause_and_log_are_told_when_the_pod_is_gone() {
+    let start = Instant::now();
+    let (mut schedule, _) = schedule("job/migrate", None, crashed);
+    schedule.note(0, &waiting());
+    run(&mut schedule, start + Duration::from_secs(20)).await;
+    schedule.note(0, &Verdict::failed(Code::PodFailed, "failed"));
+    let closed = schedule.close([0]).await;
+    let Explanation { headline, log, .. } = closed.into_iter().next().expect("a report").explanation;
+    assert_eq!(headline.as_deref(), Some("container main of pod migrate-x7k2p failed with exit code 3, 1 restart"));
+    assert_eq!(log.expect("a log").lines, ["ERROR no such host"]);
+}
+
+/// A Job's pod that has crashed and runs again, for 10 s.
+fn crashed(at: u64) -> Option<serde_json::Value> {
+    if at > 10 {
+        return nothing(at);
+    }
+    let last = json!({"terminated": {"exitCode": 3, "reason": "Error", "finishedAt": "2026-01-01T00:00:00Z"}});
+    let status = json!({"name": "main", "image": "busybox:1.37", "imageID": "", "ready": true, "restartCount": 1,
+        "state": {"running": {}}, "lastState": last});
+    let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "1", "controller": true});
+    let metadata = json!({"name": "migrate-x7k2p", "namespace": "shop", "ownerReferences": [owner]});
+    Some(json!({"items": [{"metadata": metadata, "status": {"phase": "Running", "containerStatuses": [status]}}]}))
 }

@@ -246,7 +246,8 @@ mod tests {
         }
     }
 
-    const NONE_YET: &str = "cannot tell whether it completed earlier: no pod of this revision has finished this wait yet";
+    const NONE_YET: &str =
+        "cannot tell whether it completed earlier: no pod of this revision has finished this wait yet";
     const FAILED: &str = "failed NotFound";
 
     #[tokio::test(start_paused = true)]

@@ -141,10 +141,8 @@ impl Judge<'_> {
             return Verdict::waiting(reason.code.clone(), self.sentence(fact, &reason.text));
         }
         if let Some(fact) = going.into_iter().find_map(|state| members.first(state)) {
-            let text = match self.target.is_named() {
-                true => "being deleted, and there is no other".to_owned(),
-                false => format!("{noun} {} is being deleted, and there is no other", self.called(fact)),
-            };
+            let text = "is being deleted, and there is no other";
+            let text = if self.target.is_named() { self.of_the_only(text) } else { self.sentence(fact, text) };
             return Verdict::waiting(Code::BeingDeleted, text);
         }
         if members.number(State::Itself) > 0 {

@@ -55,6 +55,15 @@ const MESH: &str = "hint: connections are refused again and again. In a service 
 /// at once.
 const ABSENCE: Duration = Duration::from_secs(2);
 
+/// What may be said, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Speech {
+    /// the reason also as an Event on this pod
+    pub events: bool,
+    /// also logs and messages of other programs
+    pub quotes: bool,
+}
+
 /// Connects, opens the streams of all targets and runs until they decide it; `login` says to which cluster.
 ///
 /// # Errors
@@ -63,7 +72,7 @@ pub async fn run(
     login: impl Future<Output = Result<Login>>,
     targets: &[Target],
     rules: Rules,
-    posts_events: bool,
+    speech: Speech,
     progress: watch::Sender<Progress>,
     output: Output,
 ) -> Result<Outcome> {
@@ -81,13 +90,13 @@ pub async fn run(
     let client = client?;
     output.say(&lines::opening(&targets, rules.quorum, rules.timeout));
     let left = rules.timeout.filter(|_| !rules.is_one_look()).map(|timeout| timeout.saturating_sub(started.elapsed()));
-    let inspector = Inspector { client: client.clone(), identity: identity.clone() };
+    let inspector = Inspector { client: client.clone(), identity: identity.clone(), quotes: speech.quotes };
     let mut beside = Beside {
         schedule: Schedule::new(inspector, targets.iter().cloned(), left),
         // Of several the others may be ready all the same.
         trap: (identity.pod.is_some() && rules.quorum == Quorum::All)
             .then(|| Trap::new(client.clone(), identity.clone(), &targets)),
-        poster: posts_events.then(|| Poster::new(client.clone(), &identity)).transpose().unwrap_or_else(|useless| {
+        poster: speech.events.then(|| Poster::new(client.clone(), &identity)).transpose().unwrap_or_else(|useless| {
             tracing::warn!("{useless}");
             None
         }),
@@ -376,7 +385,8 @@ mod tests {
         let client = Client::of_service(tower::service_fn(|_| async {
             Ok::<_, tower::BoxError>(http::Response::new(kube::client::Body::empty()))
         }));
-        let schedule = Schedule::new(Inspector { client, identity: Identity::default() }, targets.clone(), None);
+        let schedule =
+            Schedule::new(Inspector { client, identity: Identity::default(), quotes: true }, targets.clone(), None);
         let looks = targets.iter().map(|_| LookBy::default()).collect();
         let progress = watch::channel(Progress::default()).0;
         (Wait::new(rules, false, targets, looks, progress, Output::start()), schedule)

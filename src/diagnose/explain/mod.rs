@@ -51,6 +51,15 @@ pub struct Log {
     pub text: String,
 }
 
+impl Evidence {
+    /// Without what programs have written: logs, events, and what other containers leave at their end may hold secrets.
+    pub fn redact(&mut self) {
+        (self.log, self.earlier) = (None, Vec::new());
+        self.events.iter_mut().for_each(|event| event.message.clear());
+        self.pods.iter_mut().for_each(pod::redact);
+    }
+}
+
 /// What is said about a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
@@ -103,15 +112,14 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     let folded = fold(&evidence.events);
     let headline = match findings.as_slice() {
         [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
-        [] => no_pods(target, evidence, &folded).or_else(|| evidence.near.as_ref().and_then(near::headline)),
+        [] => no_pods(target, evidence, &folded).or_else(|| evidence.near.as_ref().map(near::headline)),
         [worst, others @ ..] => Some(worst_of(worst, others.len(), &folded)),
     };
-    let earlier = evidence.earlier.split_first().filter(|_| headline.is_none());
-    let (headline, more) = match earlier {
-        Some((first, more)) => (Some(format!("{}{first}", earlier::SAW)), more.to_vec()),
-        None => (headline, Vec::new()),
-    };
-    let states = findings.first().map(|worst| pod::states(worst.pod)).unwrap_or(more);
+    if let (None, Some((first, more))) = (&headline, evidence.earlier.split_first()) {
+        let headline = Some(format!("{}{first}", earlier::SAW));
+        return Explanation { headline, states: more.to_vec(), gaps, ..Explanation::default() };
+    }
+    let states = findings.first().map_or_else(Vec::new, |worst| pod::states(worst.pod));
     let mut others: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
     // Events repeat what the status says, in other letters: only what is new is told.
     let said: Vec<String> = headline.iter().chain(&states).chain(&others).map(|text| text.to_lowercase()).collect();
@@ -150,6 +158,11 @@ impl Explanation {
     pub fn as_remembered(&self, later: Self) -> Self {
         Self { hints: later.hints, gaps: later.gaps, ..self.clone() }
     }
+
+    /// This one with the log of an earlier one, where its own is gone by now.
+    pub fn with_log_of(self, earlier: &Self) -> Self {
+        Self { log: self.log.or_else(|| earlier.log.clone()), ..self }
+    }
 }
 
 /// The worst pod, how many more there are, and the newest warning where the pod's status alone explains little.
@@ -157,7 +170,7 @@ fn worst_of(worst: &Finding, others: usize, folded: &[Folded]) -> String {
     let more = if others > 0 { format!(" (and {})", count(others, "more pod")) } else { String::new() };
     let said = [worst.text.to_lowercase()];
     let newest = folded.first().filter(|event| worst.is_weak() && event.is_news_beside(&said));
-    let warning = newest.map_or_else(String::new, |event| format!("; {} ({})", event.message, event.reason));
+    let warning = newest.map_or_else(String::new, |event| format!("; {}", event.said()));
     format!("{}{more}{warning}", worst.text)
 }
 
@@ -167,17 +180,19 @@ fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<St
     let is_refusal = |event: &&Folded| event.reason == "FailedCreate" && event.kind == kinds::maker(target);
     let refused = folded.iter().find(is_refusal).filter(|_| evidence.pods.is_empty());
     if let Some(refused) = refused {
-        return Some(format!("its pods cannot be created: {}", refused.message));
+        return Some(format!("its pods cannot be created{}", refused.after(": ")));
     }
-    let newest = folded.first().filter(|event| event.is_news_beside(&[]) || evidence.pods.is_empty())?;
+    // What a Job's controller says of the Job itself is its condition again.
+    let is_news = |event: &&Folded| event.is_news_beside(&[]) || evidence.pods.is_empty() && event.kind == "Pod";
+    let newest = folded.iter().find(|event| is_news(event) && !(kinds::is_final(target) && event.kind == "Job"))?;
     let noun = if newest.kind == "Pod" { "pod" } else { newest.kind };
-    Some(format!("{noun} {}: {} ({})", newest.name, newest.message, newest.reason))
+    Some(format!("{noun} {}: {}", newest.name, newest.said()))
 }
 
 /// What the newest event says of an object that nothing else explains.
 fn own_event(target: &Target, event: &Folded) -> String {
     let place = if target.scope == Scope::All { format!("{}/", event.namespace) } else { String::new() };
-    format!("{} {place}{}: {} ({})", target.kind.noun(), event.name, event.message, event.reason)
+    format!("{} {place}{}: {}", target.kind.noun(), event.name, event.said())
 }
 
 /// Events of one reason about one kind of object.
@@ -221,6 +236,16 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
 }
 
 impl Folded<'_> {
+    /// `Node is not ready (NodeNotReady)`, or the reason alone.
+    fn said(&self) -> String {
+        if self.message.is_empty() { self.reason.to_owned() } else { format!("{} ({})", self.message, self.reason) }
+    }
+
+    /// The message behind these characters, if there is one.
+    fn after(&self, separator: &str) -> String {
+        if self.message.is_empty() { String::new() } else { format!("{separator}{}", self.message) }
+    }
+
     /// Whether it is a warning that no rule over a pod's status knows.
     fn is_news_beside(&self, said: &[String]) -> bool {
         self.reason != "Unhealthy" && self.adds_to(said)
@@ -230,14 +255,17 @@ impl Folded<'_> {
     /// message of one word is the state's reason again.
     fn adds_to(&self, said: &[String]) -> bool {
         let message = self.message.trim_start_matches("Error: ").to_lowercase();
-        self.reason != "BackOff" && message.contains(' ') && !said.iter().any(|text| text.contains(&message))
+        let is_sentence = message.contains(' ') || message.is_empty();
+        self.reason != "BackOff"
+            && is_sentence
+            && !said.iter().any(|text| !message.is_empty() && text.contains(&message))
     }
 }
 
 fn event_line(event: &Folded) -> String {
     let times = if event.times > 1 { format!(", {} times", event.times) } else { String::new() };
     let noun = if event.kind == "Pod" { "pod" } else { event.kind };
-    format!("event {} of {noun} {}{times}: {}", event.reason, event.name, event.message)
+    format!("event {} of {noun} {}{times}{}", event.reason, event.name, event.after(": "))
 }
 
 /// The last lines, and short ones; nothing of an empty log.

@@ -144,7 +144,7 @@ fn trouble(container: &Container, pod: &Pod, events: &[Event]) -> Option<(Weight
     // That of a Job is not meant to be ready: how it ended before is all that can be said.
     let is_of_job = pod.metadata.controller().is_some_and(|owner| owner.kind == "Job");
     let (_, text) = failure.filter(|_| is_of_job).and_then(|end| ended(container, end, pod))?;
-    Some((Weight::Restarted, format!("{text}; it runs again now")))
+    Some((Weight::Restarted, text))
 }
 
 /// How it ended at last. What ends with its pod was told to, which says nothing; how it ended before does.
@@ -207,8 +207,7 @@ fn about<'a>(pod: &'a Pod, events: &'a [Event]) -> impl Iterator<Item = &'a Even
 fn ended(container: &Container, end: &ContainerStateTerminated, pod: &Pod) -> Option<(Weight, String)> {
     let Container { noun, status, .. } = container;
     let (name, pod_name) = (&status.name, &pod.metadata.name);
-    // runc could not even begin: the exit code is made up.
-    if matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun")) {
+    if is_start(end) {
         let cause = cause::start(end.message.as_deref().unwrap_or_default());
         return Some((Weight::Stuck, format!("pod {pod_name} cannot start {noun} {name}: {cause}")));
     }
@@ -237,7 +236,7 @@ fn unready(container: &Container, pod: &Pod, events: &[Event]) -> (Weight, Strin
     let Container { noun, status, .. } = container;
     let (name, pod_name) = (&status.name, &pod.metadata.name);
     let newest = about(pod, events).filter(|event| event.reason == "Unhealthy").max_by_key(|event| event.when());
-    let probe = newest.map(|event| cause::probe(&event.message));
+    let probe = newest.map(|event| cause::probe(&event.message)).filter(|message| !message.is_empty());
     let before = failure(status, pod)
         .filter(|_| status.restart_count > 0)
         .map(|end| format!("{}: it {}", restarts(status), how(end)));
@@ -269,6 +268,7 @@ fn unprepared(pod: &Pod, events: &[Event]) -> Option<(Weight, String)> {
     let cause = cause::start(&event.message);
     let text = match volume {
         Some(volume) => format!("pod {name} cannot mount volume {volume}: {cause}"),
+        None if cause.is_empty() => format!("pod {name} cannot be started ({})", event.reason),
         None => format!("pod {name} cannot be started: {cause}"),
     };
     Some((Weight::Stuck, text))
@@ -318,6 +318,22 @@ fn state(container: &Container, pod: &Pod) -> Vec<String> {
     let news = !said.is_empty() && !waits.as_ref().is_some_and(|waits| waits.contains(&said));
     let says = Some(said).filter(|_| news).map(|text| format!("{whose} left the message: {text}"));
     waits.into_iter().chain(ends).chain(says).collect()
+}
+
+/// Takes out what its containers left at their end. What the runtime says of a start is not theirs.
+pub fn redact(pod: &mut Pod) {
+    let status = &mut pod.status;
+    let all = status.init_container_statuses.iter_mut().chain(&mut status.container_statuses).flatten();
+    for state in all.flat_map(|status| [&mut status.state, &mut status.last_state]).flatten() {
+        if let Some(end) = state.terminated.as_mut().filter(|end| !is_start(end)) {
+            end.message = None;
+        }
+    }
+}
+
+/// Whether runc could not even begin: the exit code is made up.
+fn is_start(end: &ContainerStateTerminated) -> bool {
+    matches!(end.reason.as_deref(), Some("StartError" | "ContainerCannotRun"))
 }
 
 /// Whether one of its containers has ended badly.
