@@ -84,16 +84,16 @@ fn method_text(method: &Method, plural: &str) -> String {
     match method {
         Method::Watch => format!("watching {plural} now: changes are seen at once"),
         Method::List(NoWatch::Broken(failure)) => {
-            format!("polling: {plural} can be listed, but not watched ({failure})")
+            format!("polling by list: {plural} can be listed, but not watched ({failure})")
         }
         Method::List(_) => {
-            format!("polling: watching {plural} is forbidden; `watch` would show changes at once")
+            format!("polling by list: watching {plural} is forbidden; `watch` would show changes at once")
         }
         Method::Get(NoWatch::TooOld) => {
-            format!("polling: {plural} this old cannot be watched without `list`, which would show changes at once")
+            format!("polling by get: {plural} this old cannot be watched without `list`, which would show changes at once")
         }
         Method::Get(_) => {
-            format!("polling: listing {plural} is forbidden; `list` and `watch` would show changes at once")
+            format!("polling by get: listing {plural} is forbidden; `list` and `watch` would show changes at once")
         }
     }
 }

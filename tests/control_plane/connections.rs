@@ -43,7 +43,7 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
     let told = finished.stdout.matches("trying again").count();
     assert_eq!(told, if finished.stdout.contains("for 30s now") { 2 } else { 1 }, "{finished:#?}");
     assert!(
-        ["2", "3"].iter().any(|it| finished.stdout.contains(&format!("answers again, after {it}"))),
+        ["2", "3"].iter().any(|it| finished.stdout.contains(&format!("answers again after {it}"))),
         "{finished:#?}"
     );
 }
@@ -63,7 +63,7 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     within(Duration::from_secs(61), "API server gone: second reminder after", down.elapsed());
     wire.set(Faults::default());
     let up = Instant::now();
-    waiting.line("answers again, after 1m");
+    waiting.line("answers again after 1m");
     within(LONGEST_PAUSE, "API server back: told after", up.elapsed());
     complete_job(namespace, "migrate");
     complete_job(namespace, "index");

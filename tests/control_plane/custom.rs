@@ -104,7 +104,7 @@ pub fn stalled_object_has_failed(namespace: &Namespace) {
         wait.line("waiting: ");
     }
     write_status(namespace, "a", &json!({"conditions": [condition("Stalled", "True", "NoSuchChart")]}));
-    ends(plain, 1, "a has failed: Stalled is True (NoSuchChart)");
+    ends(plain, 1, "failed: Stalled is True (NoSuchChart)");
     ends(by_field, 1, "it has failed: Stalled is True (NoSuchChart)");
     succeeds(stalled_or_up);
 }
@@ -225,7 +225,7 @@ pub fn object_of_the_cluster_needs_no_namespace(namespace: &Namespace) {
     let wait = start_everywhere(namespace, ALL, &format!("planet.{group}/earth"));
     wait.line(&format!("the cluster knows no planet.{group} yet"));
     namespace.apply_object(&definition);
-    wait.line("planet earth does not exist");
+    wait.line("does not exist");
     let earth = json!({"apiVersion": format!("{group}/v1"), "kind": "Planet", "metadata": {"name": "earth"}});
     std::fs::write(file(namespace), earth.to_string()).expect("the folder takes files");
     namespace.kubectl(&["apply", "--filename", &file(namespace)]);
@@ -242,7 +242,7 @@ pub fn kind_that_is_installed_later_is_waited_for(namespace: &Namespace) {
     let wait = wait(namespace, "{}/a --for jsonpath={.status.phase}=Running");
     wait.line(&format!("waiting: the cluster knows no widget.{} yet", group(namespace)));
     define(namespace);
-    wait.line("a does not exist");
+    wait.line("does not exist");
     create(namespace, "a");
     wait.line("{.status.phase} is not there yet");
     write_status(namespace, "a", &json!({"phase": "Running"}));
@@ -362,7 +362,7 @@ pub fn kind_that_goes_and_comes_back_is_followed_again(namespace: &Namespace) {
     wait.line("{.status.phase} is not there yet");
     let definition = format!("customresourcedefinition/widgets.{}", group(namespace));
     namespace.delete(&definition);
-    wait.line(" a does not exist");
+    wait.line("does not exist");
     await_gone(namespace, &definition);
     define(namespace);
     create(namespace, "a");

@@ -26,7 +26,7 @@ fn write_pod(namespace: &Namespace, name: &str, address: &str, is_ready: bool) {
 
 pub fn service_is_ready_with_as_many_endpoints_as_are_asked_for(namespace: &Namespace) {
     let wait = start(namespace, READER, "service db --by endpoints --min 2");
-    wait.line("service/db: waiting: service db does not exist");
+    wait.line("service/db: waiting: does not exist");
     create_service(namespace, "db", "", "selector: {app: db}, ports: [{port: 80}]");
     wait.line("the Service has no endpoint");
     let node = create_node(namespace);
@@ -34,9 +34,9 @@ pub fn service_is_ready_with_as_many_endpoints_as_are_asked_for(namespace: &Name
         create_pod(namespace, pod, &node);
         write_pod(namespace, pod, address, false);
     }
-    wait.line("0 of 2 endpoints of the Service ready, at least 2 needed");
+    wait.line("0 of 2 endpoints ready, at least 2 needed");
     write_pod(namespace, "db-0", "192.0.2.1", true);
-    wait.line("1 of 2 endpoints of the Service ready, at least 2 needed");
+    wait.line("1 of 2 endpoints ready, at least 2 needed");
     succeeds(start(namespace, READER, "service db --by endpoints"));
     write_pod(namespace, "db-1", "192.0.2.2", true);
     succeeds(wait);
@@ -55,7 +55,7 @@ pub fn port_that_no_pod_has_is_not_served(namespace: &Namespace) {
     create_pod(namespace, "db-0", &node);
     write_pod(namespace, "db-0", "192.0.2.3", true);
     let wait = start(namespace, READER, "service db --by endpoints");
-    wait.line("0 of 1 endpoint of the Service ready for port numbers");
+    wait.line("0 of 1 endpoint ready for port numbers");
     namespace.patch("service/db", &json!({"spec": {"ports": [{"name": "web", "port": 80, "targetPort": "http"}]}}));
     succeeds(wait);
     namespace.delete(&format!("node/{node}"));
@@ -69,7 +69,7 @@ pub fn endpoint_that_is_published_before_it_is_ready_does_not_serve(namespace: &
     create_pod(namespace, "db-0", &node);
     write_pod(namespace, "db-0", "192.0.2.4", false);
     let wait = start(namespace, READER, "service db --by endpoints");
-    wait.line("0 of 1 endpoint of the Service ready");
+    wait.line("0 of 1 endpoint ready");
     write_pod(namespace, "db-0", "192.0.2.4", true);
     succeeds(wait);
     namespace.delete(&format!("node/{node}"));
@@ -83,7 +83,7 @@ pub fn endpoint_on_its_way_out_does_not_count(namespace: &Namespace) {
     succeeds(start(namespace, READER, "service db --by endpoints"));
     namespace.kubectl(&["delete", "pod", "db-0", "--wait=false", "--grace-period=600"]);
     let wait = start(namespace, READER, "service db --by endpoints");
-    wait.line("0 of 1 endpoint of the Service ready, 1 terminating");
+    wait.line("0 of 1 endpoint ready, 1 terminating");
     create_pod(namespace, "db-1", &node);
     write_pod(namespace, "db-1", "192.0.2.6", true);
     succeeds(wait);

@@ -23,7 +23,7 @@ fn create(namespace: &Namespace) {
 
 pub fn deletion_is_seen_and_so_is_creation(namespace: &Namespace) {
     let there = start(namespace, ALL, "configmap/lock --for create");
-    there.line("configmap lock does not exist");
+    there.line("does not exist");
     create(namespace);
     succeeds(there);
     let gone = start(namespace, ALL, "configmap/lock --for delete");
@@ -180,8 +180,8 @@ pub fn built_in_kinds_are_waited_for_by_conditions_and_fields(namespace: &Namesp
     let available = start(namespace, ALL, "deploy/web --for condition=Available");
     let running = start(namespace, ALL, "pod/db --for jsonpath={.status.phase}=Running");
     let ready = start(namespace, ALL, "pod -lapp=db --for condition=Ready --settle 100ms");
-    available.line("deployment web does not exist");
-    running.line("pod db does not exist");
+    available.line("does not exist");
+    running.line("does not exist");
     ready.line("no pod matches app=db");
     create_workload(namespace, "Deployment", "web", "", ON_NO_NODE);
     create_pod(namespace, "db", "app: db");

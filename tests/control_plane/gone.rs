@@ -17,8 +17,8 @@ use testbed::{
 
 const RULES: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [get, list, watch]},
                       {apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
-const PROVEN: &str = "the Job is gone, but pod ";
-const NONE_YET: &str = "no proof that it has completed before: no pod of this revision has finished this wait yet";
+const PROVEN: &str = "gone, but it completed: pod ";
+const NONE_YET: &str = "cannot tell whether it completed earlier: no pod of this revision has finished this wait yet";
 
 /// As the init container of this pod.
 fn start(namespace: &Namespace, pod: &str) -> Wait {
@@ -111,7 +111,7 @@ pub fn this_pod_s_own_earlier_run_is_proof(namespace: &Namespace) {
     let running = json!({"running": {"startedAt": null}});
     write_wait(namespace, &own, &running, &terminated(0, &mark(namespace, "migrate", "7f1c")));
     let wait = start(namespace, &own);
-    assert_proven(wait, "the Job is gone, but this pod has waited for it before, in an earlier run");
+    assert_proven(wait, "gone, but it completed: this pod has waited for it in an earlier run");
 }
 
 pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace: &Namespace) {
@@ -178,7 +178,7 @@ pub fn sibling_of_another_owner_is_no_proof(namespace: &Namespace) {
 pub fn pod_without_a_controller_has_no_siblings(namespace: &Namespace) {
     create_pod(namespace, "bare", "");
     let wait = start(namespace, "bare");
-    assert_waits(wait, "no proof that it has completed before: this pod has no controller, hence no siblings");
+    assert_waits(wait, "cannot tell whether it completed earlier: this pod has no controller, hence no siblings");
 }
 
 /// Run again under the same name while the pods that waited for the first one live: the one that exists counts.
@@ -217,14 +217,14 @@ pub fn missing_fail_ends_with_1_without_proof(namespace: &Namespace) {
     let [own, sibling] = deployment(namespace);
     let finished = start_as(namespace, &own, RULES, "job migrate --missing fail").finish();
     assert_eq!(finished.code, Some(1), "{finished:#?}");
-    assert!(finished.stderr.contains("job migrate does not exist (--missing fail)"), "{finished:#?}");
+    assert!(finished.stderr.contains("does not exist (--missing fail)"), "{finished:#?}");
     finish(namespace, &sibling);
     assert_proven(start_as(namespace, &own, RULES, "job migrate --missing fail"), PROVEN);
 }
 
 pub fn missing_ready_takes_a_missing_job_as_done(namespace: &Namespace) {
     let wait = start_with(namespace, RULES, "job migrate --missing=ready", &[]);
-    assert_proven(wait, "job migrate does not exist, taken as done (--missing ready)");
+    assert_proven(wait, "does not exist: taken as done (--missing ready)");
 }
 
 pub fn missing_ready_waits_for_a_job_that_exists(namespace: &Namespace) {

@@ -169,8 +169,8 @@ pub fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespa
     let lines = terminal.await_lines("a row for each target", |lines| {
         let rows = rows(lines);
         rows.len() == 2
-            && is_row(&rows[0], "waiting", "job/migrate", "job migrate does not exist")
-            && is_row(&rows[1], "waiting", "pod/db-0", "pod db-0 does not exist")
+            && is_row(&rows[0], "waiting", "job/migrate", "does not exist")
+            && is_row(&rows[1], "waiting", "pod/db-0", "does not exist")
     });
     assert!(lines[0].starts_with('[') && lines[0].contains("waiting for job/migrate"), "{lines:#?}");
     terminal.await_lines("a second that is counted", |lines| {
@@ -179,7 +179,7 @@ pub fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespa
     create_job(namespace, "migrate", "");
     terminal.await_lines("the change in the same row", |lines| {
         let rows = rows(lines);
-        rows.len() == 2 && is_row(&rows[0], "waiting", "job/migrate", "the Job is running, 1 pod active")
+        rows.len() == 2 && is_row(&rows[0], "waiting", "job/migrate", "running: 1 pod active")
     });
     terminal.resize(60);
     terminal.await_lines("rows that are cut to the new width", |lines| {
@@ -195,8 +195,8 @@ pub fn targets_are_redrawn_in_place_and_a_transcript_is_left(namespace: &Namespa
     assert!(last.starts_with('[') && last.contains("done after "), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.starts_with("waiting ") || line.starts_with("ready ")), "{lines:#?}");
     for part in [
-        "waiting\u{1b}[0m: job migrate does not exist\r\n",
-        "waiting\u{1b}[0m: the Job is running",
+        "waiting\u{1b}[0m: does not exist\r\n",
+        "waiting\u{1b}[0m: running",
         "job/migrate: \u{1b}[32mready\u{1b}[0m\r\n",
     ] {
         assert!(bytes.contains(part), "the transcript has {part:?}: {bytes:?}");

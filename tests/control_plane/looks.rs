@@ -19,7 +19,7 @@ pub fn n1_rest_without_a_watch_is_proved_by_a_second_list(namespace: &Namespace)
     create_pod(namespace, "db-0", "app: db");
     set_ready(namespace, "db-0", true);
     let wait = start(namespace, LIST_ONLY, "pod -lapp=db --settle 5s");
-    wait.line("waiting until that has been so for 5s");
+    wait.line("must stay ready for 5s");
     create_pod(namespace, "db-1", "app: db");
     wait.line("1 of 2 pods ready; pod db-1");
     set_ready(namespace, "db-1", true);
@@ -34,7 +34,7 @@ pub fn n1_rest_is_not_over_while_requests_fail(namespace: &Namespace) {
     let fails = |asked: &testbed::front::Asked| (asked.is_watch() || asked.before > 0).then(|| refusal(503, "Down"));
     let fault = Fault::start(namespace, fails);
     let wait = start_at(namespace, &fault.front.url(), "pod -lapp=db --settle 3s", &[]);
-    wait.line("waiting until that has been so for 3s");
+    wait.line("must stay ready for 3s");
     wait.line("was ready when last seen");
     // Long after the rest.
     namespace.eventually("some more tries", || (fault.front.asked().len() >= 10).then_some(()));
@@ -63,7 +63,7 @@ pub fn n1_ready_of_one_target_does_not_outlive_its_stream(namespace: &Namespace)
     wait.line("pod/b: ready");
     wait.line("pod/a: waiting: was ready when last seen");
     fault.heal();
-    wait.line("pod/a: waiting: pod a is Running, not ready");
+    wait.line("pod/a: waiting: Running, not ready");
     set_ready(namespace, "a", true);
     succeeds(wait);
 }
@@ -82,7 +82,7 @@ pub fn n1_polled_target_is_looked_at_once_more_at_the_end(namespace: &Namespace)
     set_ready(namespace, "a", false);
     thread::sleep(Duration::from_secs(2));
     complete_job(namespace, "migrate");
-    wait.line("pod/a: waiting: pod a is Running, not ready");
+    wait.line("pod/a: waiting: Running, not ready");
     still_waits(wait);
 }
 
@@ -131,7 +131,7 @@ pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
         asked.target.contains("fieldSelector").then(|| refusal(403, "Forbidden"))
     });
     let wait = start_at(namespace, &fault.front.url(), "job migrate", &[("WAIT_TIME", "0.2")]);
-    wait.line("polling by get: these jobs are too old to be watched without `list`");
+    wait.line("polling by get: jobs this old cannot be watched without `list`");
     let is_get = |asked: &&testbed::front::Asked| asked.target.contains("/jobs/migrate");
     let gets = || fault.front.asked().iter().filter(is_get).count();
     let (before, watches) = (gets(), fault.front.asked().iter().filter(|asked| asked.is_watch()).count());
@@ -164,12 +164,12 @@ pub fn n9_selector_of_jobs_waits_for_one_that_comes_a_moment_later(namespace: &N
     create_job_with(namespace, "schema", "release: r9", "suspend: true", ON_NO_NODE);
     complete_job(namespace, "schema");
     let wait = start(namespace, EVERYTHING, "job-wr -lrelease=r9 --settle 10s");
-    wait.line("1 job done, waiting until that has been so for 10s");
+    wait.line("1 Job complete; must stay complete for 10s");
     create_job_with(namespace, "seed", "release: r9", "suspend: true", ON_NO_NODE);
-    wait.line("1 of 2 jobs complete; job seed: the Job is suspended");
+    wait.line("1 of 2 Jobs complete; Job seed: suspended");
     // Its end is kept.
     namespace.delete("job/schema");
     complete_job(namespace, "seed");
-    wait.line("2 jobs done, waiting until that has been so for 10s");
+    wait.line("2 Jobs complete; must stay complete for 10s");
     succeeds(wait);
 }

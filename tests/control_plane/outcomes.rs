@@ -34,12 +34,12 @@ pub fn n4_failure_stays_one_when_the_deadline_passes_during_its_report(namespace
         let fault = with_a_log_that_hangs(namespace, &job);
         let started = Instant::now();
         let wait = start_at(namespace, &fault.front.url(), &format!("job {job} --timeout 8s"), &[]);
-        wait.line("waiting: the Job is suspended");
+        wait.line("waiting: suspended");
         std::thread::sleep(Duration::from_millis(7_200).saturating_sub(started.elapsed()));
         fail_job(namespace, &job, "DeadlineExceeded");
         let finished = wait.finish();
         // A machine that was busy for longer shows nothing.
-        if finished.stdout.contains("failed: the Job has failed") {
+        if finished.stdout.contains("failed: DeadlineExceeded") {
             assert_eq!(finished.code, Some(1), "{finished:#?}");
             assert!(finished.last_line().contains("failed after"), "{finished:#?}");
             return;
@@ -52,9 +52,9 @@ pub fn n4_failure_stays_one_when_a_signal_comes_during_its_report(namespace: &Na
     for (signal, job) in [(Signal::TERM, "migrate"), (Signal::INT, "seed")] {
         let fault = with_a_log_that_hangs(namespace, job);
         let wait = start_at(namespace, &fault.front.url(), &format!("job {job}"), &[]);
-        wait.line("waiting: the Job is suspended");
+        wait.line("waiting: suspended");
         fail_job(namespace, job, "DeadlineExceeded");
-        wait.line("failed: the Job has failed");
+        wait.line("failed: DeadlineExceeded");
         wait.signal(signal);
         ends(wait, 1, "failed after");
     }
@@ -90,11 +90,11 @@ pub fn n13_failed_job_is_waited_for_where_that_is_asked_for(namespace: &Namespac
     let wait = start(namespace, EVERYTHING, "job migrate seed --failed wait");
     wait.line("job/seed: ready");
     fail_job(namespace, "migrate", "DeadlineExceeded");
-    wait.line("job/migrate: failed: the Job has failed: DeadlineExceeded");
+    wait.line("job/migrate: failed: DeadlineExceeded");
     namespace.delete("job/migrate");
-    wait.line("job migrate does not exist any more; last seen: the Job has failed: DeadlineExceeded");
+    wait.line("does not exist anymore; last seen: DeadlineExceeded");
     create_suspended_job(namespace, "migrate");
-    wait.line("waiting: the Job is suspended");
+    wait.line("waiting: suspended");
     complete_job(namespace, "migrate");
     let finished = succeeds(wait);
     assert_eq!(finished.stdout.matches("job/migrate: failed").count(), 1, "told once: {finished:#?}");
@@ -107,11 +107,11 @@ pub fn n13_failed_target_is_named_at_the_deadline(namespace: &Namespace) {
         fail_job(namespace, job, "DeadlineExceeded");
     }
     for line in ["job migrate --failed wait --timeout 3s", "job migrate --failed wait --timeout 0"] {
-        ends(start(namespace, EVERYTHING, line), 124, "job/migrate: the Job has failed: DeadlineExceeded");
+        ends(start(namespace, EVERYTHING, line), 124, "job/migrate: DeadlineExceeded");
     }
     let both = "job migrate seed --any --failed wait --timeout 3s";
-    ends(start(namespace, EVERYTHING, both), 124, "job/seed: the Job has failed");
-    ends(start(namespace, EVERYTHING, "job migrate seed --any"), 1, "job/seed: the Job has failed");
+    ends(start(namespace, EVERYTHING, both), 124, "job/seed: DeadlineExceeded");
+    ends(start(namespace, EVERYTHING, "job migrate seed --any"), 1, "job/seed: DeadlineExceeded");
 }
 
 /// What the container `wait` of some pod leaves; its message is mounted as the kubelet would, but elsewhere than usual.
@@ -149,7 +149,7 @@ pub fn n14_every_end_leaves_its_message_where_the_kubelet_reads_it(namespace: &N
         !message("job other --missing ready", 0).contains("k8s-wait-for/1"),
         "nothing was seen that it could prove"
     );
-    assert!(message("job other --missing fail", 1).contains("job other does not exist (--missing fail)"));
+    assert!(message("job other --missing fail", 1).contains("does not exist (--missing fail)"));
     assert!(message("job other --timeout 0", 124).contains("not ready"));
     assert!(message("jib migrate", 2).starts_with("error: unknown mode `jib`\nhint: did you mean `job`?"));
     assert!(message("job migrate --context nowhere", 78).contains("no context `nowhere`"));
@@ -160,7 +160,7 @@ pub fn n14_every_end_leaves_its_message_where_the_kubelet_reads_it(namespace: &N
 
 pub fn n14_bad_end_goes_to_stderr_and_progress_to_stdout(namespace: &Namespace) {
     let finished = ends(start(namespace, EVERYTHING, "job migrate --timeout 1"), 124, "deadline passed");
-    assert!(finished.stdout.contains("job/migrate: waiting: job migrate does not exist"), "{finished:#?}");
+    assert!(finished.stdout.contains("job/migrate: waiting: does not exist"), "{finished:#?}");
     assert!(!finished.stdout.contains("deadline passed") && !finished.stderr.contains("]: waiting"), "{finished:#?}");
     assert!(finished.stderr.lines().all(|line| line.starts_with('[')), "each line by itself: {finished:#?}");
     let json = start(namespace, EVERYTHING, "job migrate --timeout 1 --output json").finish();

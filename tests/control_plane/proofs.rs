@@ -34,14 +34,14 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namesp
         (asked.target.contains("/jobs") && (asked.is_watch() || asked.before > 0)).then(fails)
     });
     let wait = start_at(namespace, &fault.front.url(), "job migrate", &[]);
-    wait.line("waiting: the Job is running");
+    wait.line("waiting: running");
     wait.line("trying again");
     run_fleeting_job(namespace);
     namespace.eventually("the Job's event", || {
         namespace.list("event", "").into_iter().find(|event| event["reason"] == "Completed")
     });
     fault.heal();
-    wait.line("job/migrate: the Job is gone, but the job controller has said that it completed");
+    wait.line("job/migrate: gone, but it completed: the Job controller said so");
     succeeds(wait);
 }
 
@@ -50,12 +50,12 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_a_mark_with_its_uid(namespace: &
     create_suspended_job(namespace, "migrate");
     let uid = uid(&namespace.get("job/migrate")).to_owned();
     let wait = start_polling(namespace, &own, POLLING, "job-wr migrate");
-    wait.line("waiting: the Job is suspended");
+    wait.line("waiting: suspended");
     namespace.delete("job/migrate");
-    wait.line("job migrate does not exist any more; last seen: the Job is suspended");
+    wait.line("does not exist anymore; last seen: suspended");
     wait.line(NONE_YET);
     finish_wait(namespace, &sibling, &mark(namespace, "migrate", &uid));
-    wait.line(&format!("the Job is gone, but pod {sibling} has seen that very one complete"));
+    wait.line(&format!("gone, but it completed: pod {sibling} saw that very one complete"));
     succeeds(wait);
 }
 
@@ -65,7 +65,7 @@ pub fn n3_mark_of_an_earlier_job_says_nothing_of_one_that_was_seen(namespace: &N
     finish_wait(namespace, &sibling, &mark(namespace, "migrate", "7f1c"));
     create_suspended_job(namespace, "migrate");
     let wait = start_polling(namespace, &own, POLLING, "job-wr migrate");
-    wait.line("waiting: the Job is suspended");
+    wait.line("waiting: suspended");
     namespace.delete("job/migrate");
     wait.line(NONE_YET);
     still_waits(wait);
@@ -98,8 +98,8 @@ pub fn n7_reason_of_a_condition_steers_nothing(namespace: &Namespace) {
     }
     create_suspended_job(namespace, "other");
     let wait = start_polling(namespace, &own, EVERYTHING, "job/migrate job/seed job/other --any");
-    wait.line("job/migrate: failed: the Job has failed: NotFound: as the test says");
-    wait.line("job/seed: failed: the Job has failed: Settling: as the test says");
+    wait.line("job/migrate: failed: NotFound: as the test says");
+    wait.line("job/seed: failed: Settling: as the test says");
     wait.line("job/other: waiting");
     // Longer than anything absent is given.
     std::thread::sleep(Duration::from_secs(4));
@@ -117,7 +117,7 @@ pub fn n10_marks_of_many_targets_prove_each_of_them(namespace: &Namespace) {
     assert!(message.starts_with("k8s-wait-for/1 all=") && message.len() < 1_024, "{message}");
     finish_wait(namespace, &sibling, &message);
     let wait = start_polling(namespace, &own, EVERYTHING, &line);
-    wait.line(&format!("job/{}: the Job is gone, but pod {sibling}", jobs[29]));
+    wait.line(&format!("job/{}: gone, but it completed: pod {sibling}", jobs[29]));
     succeeds(wait);
     still_waits({
         let wait = start_polling(namespace, &own, EVERYTHING, &format!("job {}", jobs[1..].join(" ")));
@@ -142,17 +142,17 @@ fn mark_of(namespace: &Namespace, line: &str, jobs: &[String]) -> String {
 
 pub fn n13_missing_fail_is_for_every_named_target(namespace: &Namespace) {
     for target in ["pod", "service", "job", "pod-wr", "job-we"] {
-        let said = format!("{} db does not exist (--missing fail)", target.split('-').next().unwrap_or_default());
+        let said = "does not exist (--missing fail)";
         for timeout in ["1h", "0"] {
             let wait = start(namespace, EVERYTHING, &format!("{target} db --missing fail --timeout {timeout}"));
-            ends(wait, 1, &said);
+            ends(wait, 1, said);
         }
     }
     create_pod(namespace, "db", "");
     let wait = start(namespace, EVERYTHING, "pod db --missing fail");
     wait.line("waiting: pod db is Pending, not ready");
     namespace.kubectl(&["delete", "pod", "db", "--grace-period=0", "--force"]);
-    wait.line("waiting: pod db does not exist");
+    wait.line("waiting: does not exist");
     std::thread::sleep(Duration::from_secs(4));
     create_pod(namespace, "db", "");
     set_ready(namespace, "db", true);

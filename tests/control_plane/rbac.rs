@@ -534,7 +534,7 @@ pub fn every_verb_that_a_mode_lacks_is_missed_as_documented(namespace: &Namespac
                     ends(wait, 77, "");
                 } else {
                     let resource = rule["resources"][0].as_str().expect("a rule has a resource");
-                    let degraded = format!("not permitted to watch {resource}");
+                    let degraded = format!("watching {resource} is forbidden");
                     wait.line(if maker.needs(&rule) { &degraded } else { "waiting: " });
                     (maker.make_ready)(namespace);
                     ends(wait, 0, "");
@@ -581,7 +581,7 @@ pub fn role_limited_to_a_name_does_not_show_another(namespace: &Namespace) {
     }
     let rules = jobs(&["get"], &["db"]);
     let wait = start(namespace, "get", &rules, &["job", "db"]);
-    wait.line("polling by get: not permitted to list jobs");
+    wait.line("polling by get: listing jobs is forbidden");
     end_job(namespace, "db", "Succeeded");
     ends(wait, 0, "");
 }

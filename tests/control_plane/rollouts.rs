@@ -26,7 +26,7 @@ fn change_template(namespace: &Namespace, path: &str, image: &str) {
 
 pub fn deployment_is_rolled_out_with_its_last_pod(namespace: &Namespace) {
     let wait = start(namespace, ALL, "deployment web");
-    wait.line("deployment/web: waiting: deployment web does not exist");
+    wait.line("deployment/web: waiting: does not exist");
     create_workload(namespace, "Deployment", "web", "replicas: 2", ON_NO_NODE);
     wait.line("deployment web has 0 of 2 pods available");
     let [one, two] = pods(namespace, "app=web");
@@ -44,7 +44,7 @@ pub fn deployment_with_an_old_pod_is_still_rolling_out(namespace: &Namespace) {
     succeeds(start(namespace, ALL, "deploy web"));
     change_template(namespace, "deployment/web", "busybox:1.38");
     let wait = start(namespace, ALL, "deploy/web");
-    wait.line("deployment web has 1 pod of an old template, still to go");
+    wait.line("1 pod of an old template left");
     make_ready(namespace, &other_pod(namespace, "app=web", &[&old]));
     succeeds(wait);
     assert_eq!(namespace.find(&format!("pod/{old}")), None, "the old pod is gone");
@@ -54,7 +54,7 @@ pub fn deployment_past_its_progress_deadline_has_failed(namespace: &Namespace) {
     let wait = start(namespace, ALL, "deployment web");
     wait.line("does not exist");
     create_workload(namespace, "Deployment", "web", "progressDeadlineSeconds: 1", ON_NO_NODE);
-    let finished = ends(wait, 1, "deployment web has failed: ProgressDeadlineExceeded: ReplicaSet \"web-");
+    let finished = ends(wait, 1, "ProgressDeadlineExceeded: ReplicaSet \"web-");
     assert!(finished.last_line().ends_with("has timed out progressing"), "{finished:#?}");
 }
 
@@ -145,7 +145,7 @@ pub fn every_deployment_of_a_selector_has_to_be_rolled_out(namespace: &Namespace
 
 pub fn stateful_set_is_rolled_out_pod_by_pod(namespace: &Namespace) {
     let wait = start(namespace, ALL, "sts db");
-    wait.line("statefulset/db: waiting: statefulset db does not exist");
+    wait.line("statefulset/db: waiting: does not exist");
     create_workload(namespace, "StatefulSet", "db", "replicas: 2", ON_NO_NODE);
     wait.line("statefulset db has 0 of 2 pods ready");
     make_ready(namespace, "db-0");
@@ -179,7 +179,7 @@ pub fn stateful_set_is_rolled_out_from_its_partition_on(namespace: &Namespace) {
 
 pub fn daemon_set_is_rolled_out_with_its_pod_on_each_node(namespace: &Namespace) {
     let wait = start(namespace, ALL, "ds proxy");
-    wait.line("daemonset/proxy: waiting: daemonset proxy does not exist");
+    wait.line("daemonset/proxy: waiting: does not exist");
     let node = create_node(namespace);
     create_workload(namespace, "DaemonSet", "proxy", "", &on_node_of(namespace));
     wait.line("daemonset proxy has 0 of 1 pod available");
@@ -268,7 +268,7 @@ spec:
 
 pub fn cron_job_is_as_its_newest_job_is(namespace: &Namespace) {
     let wait = start(namespace, ALL, "cj backup");
-    wait.line("cronjob/backup: waiting: cronjob backup does not exist");
+    wait.line("cronjob/backup: waiting: does not exist");
     // Neither somebody else's nor nobody's.
     create_cron_job(namespace, "other", "");
     create_job_of(namespace, "other", "other-1");
@@ -276,21 +276,21 @@ pub fn cron_job_is_as_its_newest_job_is(namespace: &Namespace) {
     end_job(namespace, "other-1", "Succeeded");
     end_job(namespace, "backup-0", "Succeeded");
     create_cron_job(namespace, "backup", "");
-    wait.line("the CronJob has made no Job yet");
+    wait.line("it has created no Job yet");
     create_job_of(namespace, "backup", "backup-1");
-    wait.line("job backup-1: the Job is running");
+    wait.line("Job backup-1: running");
     end_job(namespace, "backup-1", "Succeeded");
     succeeds(wait);
     create_job_of(namespace, "backup", "backup-2");
     let wait = start(namespace, ALL, "cronjob backup");
-    wait.line("job backup-2: the Job is running");
+    wait.line("Job backup-2: running");
     end_job(namespace, "backup-2", "Failed");
-    ends(wait, 1, "job backup-2: the Job has failed: BackoffLimitExceeded");
+    ends(wait, 1, "Job backup-2: BackoffLimitExceeded");
 }
 
 pub fn suspended_cron_job_without_a_job_says_so(namespace: &Namespace) {
     create_cron_job(namespace, "backup", "suspend: true");
-    looks(namespace, ALL, "cronjob backup", 124, "the CronJob is suspended and has made no Job yet");
+    looks(namespace, ALL, "cronjob backup", 124, "suspended; it has created no Job yet");
     create_job_of(namespace, "backup", "backup-1");
     end_job(namespace, "backup-1", "Succeeded");
     succeeds(start(namespace, ALL, "cronjob backup"));

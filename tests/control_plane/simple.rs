@@ -12,7 +12,7 @@ use testbed::{
 fn exists_at_last(namespace: &Namespace, line: &str, noun: &str, object: &Value) {
     let wait = start(namespace, ALL, line);
     let name = object["metadata"]["name"].as_str().expect("an object has a name");
-    wait.line(&format!("{noun}/{name}: waiting: {noun} {name} does not exist"));
+    wait.line(&format!("{noun}/{name}: waiting: does not exist"));
     namespace.apply_object(object);
     let finished = succeeds(wait);
     assert!(finished.stdout.contains(&format!("{noun}/{name}: ready")), "{finished:#?}");
@@ -30,9 +30,9 @@ pub fn config_map_that_is_being_deleted_is_not_there(namespace: &Namespace) {
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings, finalizers: [testbed.example.com/held]}}");
     namespace.delete("configmap/settings");
     let wait = start(namespace, ALL, "configmap settings");
-    wait.line("configmap settings is being deleted");
+    wait.line("waiting: being deleted");
     namespace.patch("configmap/settings", &json!({"metadata": {"finalizers": null}}));
-    wait.line("configmap settings does not exist");
+    wait.line("does not exist");
     namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}");
     succeeds(wait);
 }
@@ -40,9 +40,9 @@ pub fn config_map_that_is_being_deleted_is_not_there(namespace: &Namespace) {
 pub fn config_map_and_secret_need_each_key_that_is_asked_for(namespace: &Namespace) {
     for (kind, word) in [("ConfigMap", "configmap"), ("Secret", "secret")] {
         let wait = start(namespace, ALL, &format!("{word} tls --key tls.crt --key tls.key"));
-        wait.line(&format!("{word} tls does not exist"));
+        wait.line("does not exist");
         namespace.apply(&format!("{{apiVersion: v1, kind: {kind}, metadata: {{name: tls}}, data: {{tls.crt: eA==}}}}"));
-        wait.line(&format!("{word} tls has no key tls.key"));
+        wait.line(&format!("{word}/tls: waiting: no key tls.key"));
         // An empty value is one.
         namespace.patch(&format!("{word}/tls"), &json!({"data": {"tls.key": ""}}));
         succeeds(wait);
@@ -62,7 +62,7 @@ pub fn existence_is_asked_for_by_metadata_alone(namespace: &Namespace) {
     let front = Front::start(namespace.cluster(), |_| Reply::Pass);
     let wait = start_at(namespace, &front.url(), "configmap/tls secret/tls serviceaccount/tls", &[]);
     for (word, kind) in kinds {
-        wait.line(&format!("{word}/tls: the only {word} in namespace {} is ", namespace.name()));
+        wait.line(&format!("{word}/tls: the only {kind} in namespace {} is ", namespace.name()));
         create(kind, "tls");
     }
     succeeds(wait);
@@ -83,7 +83,7 @@ pub fn existence_is_polled_by_metadata_alone(namespace: &Namespace) {
         if asked.target.contains("/secrets?") { refusal(403, "Forbidden") } else { Reply::Pass }
     });
     let wait = start_at(namespace, &front.url(), "secret/tls", &[("WAIT_TIME", "0.1")]);
-    wait.line("secret tls does not exist");
+    wait.line("does not exist");
     namespace.apply("{apiVersion: v1, kind: Secret, metadata: {name: tls}}");
     succeeds(wait);
     let gets: Vec<_> = front.asked().into_iter().filter(|it| it.target.ends_with("/secrets/tls")).collect();
@@ -92,7 +92,7 @@ pub fn existence_is_polled_by_metadata_alone(namespace: &Namespace) {
 
 pub fn claim_is_ready_when_it_is_bound_and_has_failed_when_it_is_lost(namespace: &Namespace) {
     let wait = start(namespace, ALL, "pvc data");
-    wait.line("pvc/data: waiting: pvc data does not exist");
+    wait.line("pvc/data: waiting: does not exist");
     namespace.apply(
         "
 apiVersion: v1
@@ -112,7 +112,7 @@ pub fn namespace_is_ready_until_it_is_deleted(namespace: &Namespace) {
     let other = format!("{}-other", namespace.name());
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}});
     let wait = start_everywhere(namespace, ALL, &format!("ns {other}"));
-    wait.line(&format!("namespace/{other}: waiting: namespace {other} does not exist"));
+    wait.line(&format!("namespace/{other}: waiting: does not exist"));
     namespace.apply_object(&object);
     succeeds(wait);
     // Something in it takes its time.
@@ -120,12 +120,12 @@ pub fn namespace_is_ready_until_it_is_deleted(namespace: &Namespace) {
     namespace.apply_object(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held}));
     namespace.delete(&format!("namespace/{other}"));
     let wait = start_everywhere(namespace, ALL, &format!("namespace {other}"));
-    wait.line(&format!("namespace {other} is being deleted"));
+    wait.line(&format!("namespace/{other}: waiting: being deleted"));
     let gone = start_everywhere(namespace, ALL, &format!("namespace {other} --for delete"));
     gone.line("it is being deleted");
     namespace.kubectl(&["patch", "configmap", "held", "-n", &other, "-p", r#"{"metadata":{"finalizers":null}}"#]);
     succeeds(gone);
-    wait.line(&format!("namespace {other} does not exist"));
+    wait.line(&format!("namespace/{other}: waiting: does not exist"));
     namespace.apply_object(&object);
     succeeds(wait);
     namespace.delete(&format!("namespace/{other}"));
@@ -134,7 +134,7 @@ pub fn namespace_is_ready_until_it_is_deleted(namespace: &Namespace) {
 pub fn node_is_ready_by_its_condition(namespace: &Namespace) {
     let name = format!("node-of-{}", namespace.name());
     let wait = start_everywhere(namespace, ALL, &format!("node {name}"));
-    wait.line(&format!("node/{name}: waiting: node {name} does not exist"));
+    wait.line(&format!("node/{name}: waiting: does not exist"));
     create_node(namespace);
     wait.line(&format!("node {name} has no condition Ready yet"));
     let ready = |status: &str, reason: &str, message: &str| {
@@ -153,9 +153,9 @@ pub fn node_is_ready_by_its_condition(namespace: &Namespace) {
 pub fn definition_is_established_and_its_group_served(namespace: &Namespace) {
     let group = format!("{}.example.com", namespace.name());
     let crd = start_everywhere(namespace, ALL, &format!("crd widgets.{group}"));
-    crd.line(&format!("crd widgets.{group} does not exist"));
+    crd.line(&format!("crd/widgets.{group}: waiting: does not exist"));
     let service = start_everywhere(namespace, ALL, &format!("apiservice v1.{group}"));
-    service.line(&format!("apiservice v1.{group} does not exist"));
+    service.line(&format!("apiservice/v1.{group}: waiting: does not exist"));
     namespace.apply_object(&definition(namespace, "widgets", "Widget", "Namespaced"));
     succeeds(crd);
     succeeds(service);
@@ -175,7 +175,7 @@ pub fn definition_whose_names_are_taken_has_failed(namespace: &Namespace) {
 
 pub fn ingress_is_ready_with_an_address(namespace: &Namespace) {
     let wait = start(namespace, ALL, "ing web");
-    wait.line("ingress/web: waiting: ingress web does not exist");
+    wait.line("ingress/web: waiting: does not exist");
     namespace.apply(
         "
 apiVersion: networking.k8s.io/v1
@@ -191,7 +191,7 @@ spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
 
 pub fn service_is_ready_with_the_address_of_its_load_balancer(namespace: &Namespace) {
     let wait = start(namespace, ALL, "svc web --by load-balancer");
-    wait.line("service/web: waiting: service web does not exist");
+    wait.line("service/web: waiting: does not exist");
     create_service(namespace, "web", "", "ports: [{port: 80}]");
     wait.line("service web is of type ClusterIP, which gets no load balancer");
     namespace.patch("service/web", &json!({"spec": {"type": "LoadBalancer"}}));
@@ -203,7 +203,7 @@ pub fn service_is_ready_with_the_address_of_its_load_balancer(namespace: &Namesp
 pub fn kinds_of_the_cluster_take_no_namespace(namespace: &Namespace) {
     let finished = start(namespace, ALL, "shop:node/a").finish();
     assert_eq!(finished.code, Some(2), "{finished:#?}");
-    looks(namespace, ALL, "configmap settings", 124, "configmap settings does not exist");
+    looks(namespace, ALL, "configmap settings", 124, "does not exist");
     namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}");
     succeeds(start(namespace, ALL, &format!("{}:configmap/settings", namespace.name())));
     namespace.delete("configmap/settings");

@@ -20,12 +20,12 @@ fn migrate(namespace: &Namespace, settings: &str) {
 
 pub fn job_that_is_retried_and_completes_is_ready(namespace: &Namespace) {
     let wait = start(namespace, READER, "job migrate");
-    wait.line("job/migrate: waiting: job migrate does not exist");
+    wait.line("job/migrate: waiting: does not exist");
     migrate(namespace, "");
-    wait.line("waiting: the Job is running, 1 pod active, 0 of 1 succeeded, 0 failed (backoffLimit 6)");
+    wait.line("waiting: running: 1 pod active");
     end_job(namespace, "migrate", "Failed");
-    wait.line("waiting: the Job will be retried, 0 pods active, 0 of 1 succeeded, 1 failed (backoffLimit 6)");
-    wait.line("waiting: the Job is running, 1 pod active, 0 of 1 succeeded, 1 failed (backoffLimit 6)");
+    wait.line("waiting: to be retried: 1 failed (backoffLimit 6)");
+    wait.line("waiting: running: 1 pod active, 1 failed (backoffLimit 6)");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
 }
@@ -34,33 +34,33 @@ pub fn job_without_retries_left_has_failed(namespace: &Namespace) {
     migrate(namespace, "backoffLimit: 1");
     let wait = start(namespace, READER, "job-wr migrate");
     end_job(namespace, "migrate", "Failed");
-    wait.line("1 pod active, 0 of 1 succeeded, 1 failed (backoffLimit 1)");
+    wait.line("1 pod active, 1 failed (backoffLimit 1)");
     end_job(namespace, "migrate", "Failed");
-    let why = "BackoffLimitExceeded: Job has reached the specified backoff limit, 2 failed (backoffLimit 1)";
-    ends(wait, 1, &format!("job/migrate: the Job has failed: {why}"));
+    let why = "BackoffLimitExceeded: Job has reached the specified backoff limit; 2 failed (backoffLimit 1)";
+    ends(wait, 1, &format!("job/migrate: {why}"));
 }
 
 pub fn job_past_its_deadline_has_failed(namespace: &Namespace) {
     let wait = start(namespace, READER, "job migrate");
     migrate(namespace, "activeDeadlineSeconds: 1");
-    ends(wait, 1, "job/migrate: the Job has failed: DeadlineExceeded: Job was active longer than specified deadline");
+    ends(wait, 1, "job/migrate: DeadlineExceeded: Job was active longer than specified deadline");
 }
 
 pub fn job_with_a_pointless_exit_code_has_failed(namespace: &Namespace) {
     migrate(namespace, "podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]}");
     let wait = start(namespace, READER, "job migrate");
-    wait.line("waiting: the Job is running");
+    wait.line("waiting: running");
     let container = container("main", &json!({"terminated": {"exitCode": 42, "reason": "Error"}}));
     write_pods(namespace, "job-name=migrate", &json!({"phase": "Failed", "containerStatuses": [container]}));
-    ends(wait, 1, "failed with exit code 42 matching FailJob rule at index 0, 1 failed (backoffLimit 6)");
+    ends(wait, 1, "failed with exit code 42 matching FailJob rule at index 0; 1 failed (backoffLimit 6)");
 }
 
 pub fn suspended_job_is_waited_for_until_it_was_resumed_and_completes(namespace: &Namespace) {
     migrate(namespace, "suspend: true");
     let wait = start(namespace, READER, "job migrate");
-    wait.line("waiting: the Job is suspended, 0 pods active");
+    wait.line("waiting: suspended");
     namespace.patch("job/migrate", &json!({"spec": {"suspend": false}}));
-    wait.line("waiting: the Job is running, 1 pod active");
+    wait.line("waiting: running: 1 pod active");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
 }
@@ -68,7 +68,7 @@ pub fn suspended_job_is_waited_for_until_it_was_resumed_and_completes(namespace:
 pub fn job_without_parallelism_is_waited_for(namespace: &Namespace) {
     migrate(namespace, "parallelism: 0, completions: 1");
     let wait = start(namespace, READER, "job migrate");
-    wait.line("waiting: the Job has parallelism 0 and can never finish so, 0 pods active, 0 of 1 succeeded");
+    wait.line("waiting: its parallelism is 0, so it cannot finish");
     namespace.patch("job/migrate", &json!({"spec": {"parallelism": 1}}));
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
@@ -95,9 +95,9 @@ pub fn indexed_job_with_a_failed_index_has_failed(namespace: &Namespace) {
     migrate(namespace, &format!("{TWO_INDEXES}, backoffLimitPerIndex: 0"));
     let (wait, lenient) = (start(namespace, READER, "job migrate"), start(namespace, READER, "job-we migrate"));
     end_pods(namespace, &index(1), "Failed");
-    wait.line("1 pod active, 0 of 2 succeeded, 1 failed (for good: index 1)");
+    wait.line("1 pod active, 0 of 2 succeeded, index 1 failed permanently");
     end_pods(namespace, &index(0), "Succeeded");
-    ends(wait, 1, "FailedIndexes: Job has failed indexes, 1 failed (for good: index 1)");
+    ends(wait, 1, "FailedIndexes: Job has failed indexes; index 1 failed permanently");
     succeeds(lenient);
 }
 
@@ -108,7 +108,7 @@ pub fn job_is_not_done_while_pods_end_that_its_success_policy_spares(namespace: 
     wait.line("2 pods active");
     end_pods(namespace, &index(0), "Succeeded");
     wait.line(
-        "waiting: the Job has succeeded, but its pods are still ending, 0 pods active, 1 ending, 1 of 2 succeeded",
+        "waiting: succeeded; its last pods are stopping",
     );
     assert!(wait.is_running(), "the other pod may still write");
     end_pods(namespace, &index(1), "Failed");
@@ -118,8 +118,8 @@ pub fn job_is_not_done_while_pods_end_that_its_success_policy_spares(namespace: 
 pub fn job_is_not_over_for_job_we_while_its_pods_end(namespace: &Namespace) {
     create_job_with(namespace, "migrate", "", "activeDeadlineSeconds: 1", ON_A_NODE);
     let mut wait = start(namespace, READER, "job-we migrate");
-    wait.line("waiting: the Job has failed (DeadlineExceeded), but its pods are still ending, 0 pods active, 1 ending");
-    looks(namespace, READER, "job migrate", 1, "the Job has failed: DeadlineExceeded");
+    wait.line("waiting: failed (DeadlineExceeded); its last pods are stopping");
+    looks(namespace, READER, "job migrate", 1, "DeadlineExceeded");
     assert!(wait.is_running(), "its pod may still write");
     end_job(namespace, "migrate", "Failed");
     succeeds(wait);
@@ -128,19 +128,19 @@ pub fn job_is_not_over_for_job_we_while_its_pods_end(namespace: &Namespace) {
 pub fn job_deleted_while_it_runs_counts_for_nothing(namespace: &Namespace) {
     migrate(namespace, "");
     let wait = start(namespace, READER, "job migrate");
-    wait.line("waiting: the Job is running, 1 pod active");
+    wait.line("waiting: running: 1 pod active");
     namespace.delete("job/migrate");
-    wait.line("waiting: job migrate does not exist any more; last seen: the Job is running, 1 pod active");
+    wait.line("waiting: does not exist anymore; last seen: running: 1 pod active");
     migrate(namespace, "backoffLimit: 0");
-    wait.line("1 pod active, 0 of 1 succeeded, 0 failed (backoffLimit 0)");
+    wait.line("1 pod active");
     end_job(namespace, "migrate", "Failed");
-    ends(wait, 1, "the Job has failed: BackoffLimitExceeded");
+    ends(wait, 1, "BackoffLimitExceeded");
 }
 
 pub fn job_deleted_as_soon_as_it_completes_is_ready(namespace: &Namespace) {
     migrate(namespace, "ttlSecondsAfterFinished: 0");
     let wait = start(namespace, READER, "job migrate");
-    wait.line("waiting: the Job is running");
+    wait.line("waiting: running");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
     await_gone(namespace, "job/migrate");
@@ -149,31 +149,31 @@ pub fn job_deleted_as_soon_as_it_completes_is_ready(namespace: &Namespace) {
 pub fn job_deleted_as_soon_as_it_fails_has_failed(namespace: &Namespace) {
     migrate(namespace, "ttlSecondsAfterFinished: 0, backoffLimit: 0");
     let (wait, lenient) = (start(namespace, READER, "job migrate"), start(namespace, READER, "job-we migrate"));
-    wait.line("waiting: the Job is running");
-    lenient.line("waiting: the Job is running");
+    wait.line("waiting: running");
+    lenient.line("waiting: running");
     end_job(namespace, "migrate", "Failed");
-    ends(wait, 1, "the Job has failed: BackoffLimitExceeded");
+    ends(wait, 1, "BackoffLimitExceeded");
     succeeds(lenient);
 }
 
 pub fn failed_job_is_an_end_for_job_we(namespace: &Namespace) {
     migrate(namespace, "backoffLimit: 0");
     let wait = start(namespace, READER, "job-we migrate");
-    wait.line("waiting: the Job is running");
+    wait.line("waiting: running");
     end_job(namespace, "migrate", "Failed");
     succeeds(wait);
-    looks(namespace, READER, "job migrate", 1, "the Job has failed: BackoffLimitExceeded");
+    looks(namespace, READER, "job migrate", 1, "BackoffLimitExceeded");
 }
 
 pub fn every_job_of_a_selector_has_to_complete(namespace: &Namespace) {
     let wait = start(namespace, READER, "job -lapp=shop");
-    wait.line("job/app=shop: waiting: no job matches app=shop");
+    wait.line("job/app=shop: waiting: no Job matches app=shop");
     for job in ["a", "b"] {
         create_job_with(namespace, job, "app: shop", "", ON_NO_NODE);
     }
     end_job(namespace, "a", "Succeeded");
-    wait.line("waiting: 1 of 2 jobs complete; job b: the Job is running, 1 pod active");
-    looks(namespace, READER, "job-wr -lapp=shop --min 3", 124, "1 of 2 jobs complete");
+    wait.line("waiting: 1 of 2 Jobs complete; Job b: running: 1 pod active");
+    looks(namespace, READER, "job-wr -lapp=shop --min 3", 124, "1 of 2 Jobs complete");
     end_job(namespace, "b", "Succeeded");
     succeeds(wait);
 }
@@ -181,9 +181,9 @@ pub fn every_job_of_a_selector_has_to_complete(namespace: &Namespace) {
 pub fn job_that_loses_its_label_is_waited_for_again(namespace: &Namespace) {
     create_job_with(namespace, "a", "app: shop", "", ON_NO_NODE);
     let wait = start(namespace, READER, "job -lapp=shop");
-    wait.line("job a: the Job is running");
+    wait.line("Job a: running");
     namespace.patch("job/a", &json!({"metadata": {"labels": {"app": "other"}}}));
-    wait.line("waiting: no job matches app=shop any more; last seen: 0 of 1 job complete; job a: the Job is running");
+    wait.line("waiting: no Job matches app=shop anymore; last seen: 0 of 1 Job complete; Job a: running");
     namespace.patch("job/a", &json!({"metadata": {"labels": {"app": "shop"}}}));
     end_job(namespace, "a", "Succeeded");
     succeeds(wait);
@@ -196,9 +196,9 @@ pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
     let wait = start(namespace, READER, "job migrate -lrelease=7");
     wait.line("job/migrate -lrelease=7: waiting: job migrate exists, but does not match release=7");
     namespace.delete("job/migrate");
-    wait.line("job migrate does not exist any more; last seen: job migrate exists, but does not match release=7");
+    wait.line("does not exist anymore; last seen: exists, but does not match release=7");
     create_job_with(namespace, "migrate", "release: '7'", "", ON_NO_NODE);
-    wait.line("waiting: the Job is running");
+    wait.line("waiting: running");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
 }
@@ -209,13 +209,13 @@ pub fn one_job_is_enough_for_any_and_none_left_is_a_failure(namespace: &Namespac
     }
     let (good, bad) = (start(namespace, READER, "job/a job/b --any"), start(namespace, READER, "job/a job/c --any"));
     end_job(namespace, "a", "Failed");
-    good.line("job/a: failed: the Job has failed: BackoffLimitExceeded");
-    bad.line("job/a: failed: the Job has failed: BackoffLimitExceeded");
+    good.line("job/a: failed: BackoffLimitExceeded");
+    bad.line("job/a: failed: BackoffLimitExceeded");
     await_gone(namespace, "job/a");
     end_job(namespace, "b", "Succeeded");
     succeeds(good);
     end_job(namespace, "c", "Failed");
-    ends(bad, 1, "job/c: the Job has failed: BackoffLimitExceeded");
+    ends(bad, 1, "job/c: BackoffLimitExceeded");
 }
 
 /// The rest is long enough for the slowest StatefulSet controller; only the last pod's end is waited for in full.
@@ -228,7 +228,7 @@ pub fn stateful_set_is_ready_with_its_last_pod(namespace: &Namespace) {
     make_ready(namespace, "db-1");
     wait.line("waiting: 2 of 3 pods ready; pod db-2 is Pending, not ready");
     make_ready(namespace, "db-2");
-    wait.line("waiting: 3 pods ready, waiting until that has been so for 15s");
+    wait.line("waiting: 3 pods ready; must stay ready for 15s");
     succeeds(wait);
 }
 
@@ -251,7 +251,7 @@ pub fn evicted_pod_counts_only_if_nobody_replaces_it(namespace: &Namespace) {
     let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory. "});
     create_pod(namespace, "bare", "app: bare");
     namespace.write_status("pod/bare", &evicted);
-    looks(namespace, READER, "pod bare", 1, "pod bare has failed (Evicted: The node was low on resource: memory)");
+    looks(namespace, READER, "pod bare", 1, "pod/bare: Evicted: The node was low on resource: memory; nothing replaces it");
     create_workload(namespace, "ReplicaSet", "web", "", ON_NO_NODE);
     write_pods(namespace, "app=web", &evicted);
     let next = live_pods(namespace, "app=web").swap_remove(0);
@@ -266,7 +266,7 @@ pub fn pod_on_its_way_out_is_not_ready(namespace: &Namespace) {
     make_ready(namespace, "db-0");
     looks(namespace, READER, "pod db-0", 0, "done after");
     namespace.delete("pod/db-0");
-    looks(namespace, READER, "pod db-0", 124, "pod db-0 is being deleted, and there is no other");
+    looks(namespace, READER, "pod db-0", 124, "pod/db-0: being deleted, and there is no other");
 }
 
 pub fn fewer_pods_than_the_least_number_are_waited_for(namespace: &Namespace) {
@@ -316,16 +316,16 @@ pub fn failed_pod_of_a_job_points_to_the_job(namespace: &Namespace) {
 
 pub fn service_is_ready_with_the_pods_behind_it(namespace: &Namespace) {
     let wait = start(namespace, READER, "service db --settle 100ms");
-    wait.line("service/db: waiting: service db does not exist");
+    wait.line("service/db: waiting: does not exist");
     create_service(namespace, "db", "tier: data", "selector: {app: db}, ports: [{port: 5432}]");
-    wait.line("service/db: waiting: no pod is behind the Service");
+    wait.line("service/db: waiting: no pod matches its selector");
     create_pod(namespace, "db-0", "app: db");
     create_pod(namespace, "db-1", "app: db");
-    wait.line("waiting: 0 of 2 pods behind the Service ready; pod db-0 is Pending, not ready");
+    wait.line("waiting: 0 of 2 pods behind it ready; pod db-0 is Pending, not ready");
     make_ready(namespace, "db-0");
-    wait.line("waiting: 1 of 2 pods behind the Service ready; pod db-1 is Pending, not ready");
+    wait.line("waiting: 1 of 2 pods behind it ready; pod db-1 is Pending, not ready");
     looks(namespace, READER, "service-wr db", 0, "done after");
-    looks(namespace, READER, "service db", 124, "1 of 2 pods behind the Service ready");
+    looks(namespace, READER, "service db", 124, "1 of 2 pods behind it ready");
     make_ready(namespace, "db-1");
     succeeds(wait);
 }
@@ -346,7 +346,7 @@ endpoints: [{{addresses: [192.0.2.1], conditions: {{ready: {ready}}}}}]
         ));
     };
     slice(false);
-    wait.line("waiting: 0 of 1 endpoint of the Service ready");
+    wait.line("waiting: 0 of 1 endpoint ready");
     slice(true);
     succeeds(wait);
 }
@@ -380,7 +380,7 @@ pub fn every_service_of_a_label_has_to_be_ready(namespace: &Namespace) {
     create_pod(namespace, "db-0", "app: db");
     make_ready(namespace, "db-0");
     let wait = start(namespace, READER, "service -ltier=data --settle 100ms");
-    wait.line("service/tier=data: waiting: 2 of 3 services ready; service cache: no pod is behind the Service");
+    wait.line("service/tier=data: waiting: 2 of 3 Services ready; Service cache: no pod matches its selector");
     create_pod(namespace, "cache-0", "app: cache");
     make_ready(namespace, "cache-0");
     succeeds(wait);
@@ -393,7 +393,7 @@ pub fn service_with_another_selector_has_other_pods_behind_it(namespace: &Namesp
     create_pod(namespace, "new-0", "app: new");
     make_ready(namespace, "new-0");
     let wait = start(namespace, READER, "service db --settle 100ms");
-    wait.line("0 of 1 pod behind the Service ready; pod db-0");
+    wait.line("0 of 1 pod behind it ready; pod db-0");
     namespace.patch("service/db", &json!({"spec": {"selector": {"app": "new"}}}));
     succeeds(wait);
 }

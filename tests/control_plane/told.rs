@@ -43,7 +43,7 @@ pub fn completed_job_of_before_is_told(namespace: &Namespace) {
     namespace.delete("job/migrate");
     await_gone(namespace, "job/migrate");
     let wait = start(namespace, EVERYTHING, "job migrate");
-    wait.line("job/migrate: there was one of this name before: job completed");
+    wait.line("job/migrate: an earlier Job of this name completed");
 }
 
 pub fn names_that_may_not_be_listed_are_no_loss(namespace: &Namespace) {
@@ -56,12 +56,12 @@ pub fn names_that_may_not_be_listed_are_no_loss(namespace: &Namespace) {
 pub fn refused_evidence_is_said_once_and_changes_nothing(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
     let wait = start(namespace, JOBS, "job migrate");
-    let said = format!("no more is known: not permitted to list pods in namespace {}", namespace.name());
+    let said = format!("cannot say why: listing pods in namespace {} is forbidden; `rbac --explain` prints the Role", namespace.name());
     wait.line(&said);
     end_job(namespace, "migrate", "Succeeded");
     let finished = wait.finish();
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    assert_eq!(finished.stdout.matches("no more is known").count(), 2, "pods, then events: {finished:#?}");
+    assert_eq!(finished.stdout.matches("is forbidden").count(), 2, "pods, then events: {finished:#?}");
 }
 
 pub fn json_is_one_object_a_line_with_the_documented_fields(namespace: &Namespace) {
@@ -99,7 +99,7 @@ pub fn json_is_one_object_a_line_with_the_documented_fields(namespace: &Namespac
     assert!(said.starts_with(&format!("pod {pod} cannot be scheduled: ")), "{explained}");
     let reports: Vec<&str> =
         lines.iter().filter(|line| line["event"] == "report").filter_map(|line| line["message"].as_str()).collect();
-    assert_eq!(reports[0], format!("container main of pod {pod} has failed with exit code 3"), "{lines:#?}");
+    assert_eq!(reports[0], format!("container main of pod {pod} failed with exit code 3"), "{lines:#?}");
     assert!(reports.contains(&"container main left the message: no luck"), "{reports:#?}");
     let end = lines.last().expect("lines");
     assert_eq!((&end["state"], &end["exit_code"]), (&json!("failed"), &json!(1)), "{end}");
@@ -161,7 +161,7 @@ pub fn blocked_wait_beats_every_30_s_and_asks_seldom(namespace: &Namespace) {
     let explained = wait.line("cannot be scheduled: ");
     let beat = wait.line("still waiting after ");
     assert!(
-        beat.contains(": the Job is running, 1 pod active, ")
+        beat.contains(": running: 1 pod active, ")
             && beat.contains("; pod migrate-")
             && beat.contains(" cannot be scheduled: "),
         "{beat}"
@@ -211,7 +211,7 @@ spec: {{schedule: '0 0 1 1 *', jobTemplate: {{spec: {{template: {{spec: {pod}}}}
 "
     ));
     let wait = start(namespace, ALL, "cronjob backup");
-    wait.line("the CronJob has made no Job yet");
+    wait.line("it has created no Job yet");
     namespace.kubectl(&["create", "job", "backup-1", "--from=cronjob/backup"]);
     let line = wait.line("cannot be scheduled: ");
     assert!(line.contains("cronjob/backup: pod backup-1-"), "{line}");

@@ -89,7 +89,7 @@ pub fn deployment_outlives_the_job_s_ttl(namespace: &Namespace) {
 
     let survivor = &drained[0];
     kill_sandbox(survivor);
-    assert_says(namespace, name(survivor), "the Job is gone, but this pod");
+    assert_says(namespace, name(survivor), "gone, but it completed: this pod");
     await_running(namespace, 4);
 }
 
@@ -122,7 +122,7 @@ pub fn stateful_set_s_pod_whose_job_never_was_waits_alone(namespace: &Namespace)
         namespace.delete(&format!("job/seed-shop-{ordinal}"));
     }
     kill_sandbox(&namespace.get("pod/shop-0"));
-    assert_says(namespace, "shop-0", "the Job is gone, but this pod");
+    assert_says(namespace, "shop-0", "gone, but it completed: this pod");
     namespace.eventually("shop-0 runs again", || running("shop-0").then_some(()));
     assert_eq!(phase("shop-2"), Some(json!("Pending")));
 }
@@ -140,7 +140,7 @@ pub fn daemon_set_s_pod_proves_it_by_its_own_earlier_run(namespace: &Namespace) 
     run_job_until_it_is_gone(namespace, "migrate");
     let old = await_running(namespace, 1);
     kill_sandbox(&old[0]);
-    assert_says(namespace, name(&old[0]), "the Job is gone, but this pod");
+    assert_says(namespace, name(&old[0]), "gone, but it completed: this pod");
     await_running(namespace, 1);
 }
 

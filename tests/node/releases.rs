@@ -63,7 +63,7 @@ pub fn rollout_of_an_image_that_does_not_exist_fails_until_it_is_taken_back(name
     namespace.kubectl(&["set", "image", "deployment/web", "main=nowhere.invalid/web:2"]);
     let bad = run(namespace, "waiter", "deployment/web");
     assert_eq!(bad.code, 1, "{}", bad.log);
-    let said = "deployment web has failed: ProgressDeadlineExceeded: ReplicaSet";
+    let said = "ProgressDeadlineExceeded: ReplicaSet";
     assert!(bad.message.starts_with("failed after ") && bad.message.contains(said), "{}", bad.message);
     let why = "cannot pull image nowhere.invalid/web:2";
     let waiting = bad.log.lines().take_while(|line| !line.contains("ProgressDeadlineExceeded"));
@@ -90,7 +90,7 @@ pub fn six_kinds_are_waited_for_with_the_printed_role_alone(namespace: &Namespac
     grant_what_is_printed(namespace, targets);
     start(namespace, "mixed", &format!("{targets}, --timeout, 120s"));
     namespace.eventually("the wait begins", || {
-        namespace.log_so_far("waiter", "wait").contains("secret/tls: waiting: secret tls does not exist").then_some(())
+        namespace.log_so_far("waiter", "wait").contains("secret/tls: waiting: does not exist").then_some(())
     });
     namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {colour: red}}");
     namespace.apply("{apiVersion: v1, kind: Secret, metadata: {name: tls}, stringData: {tls.crt: hunter2}}");

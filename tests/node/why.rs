@@ -177,7 +177,7 @@ pub fn crash_loop(namespace: &Namespace) {
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
-        "container app of pod app has failed with exit code 4, N restarts",
+        "container app of pod app failed with exit code 4, N restarts",
         "container app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
         "last line of container app of pod app:",
         "| there is no licence",
@@ -190,7 +190,7 @@ pub fn out_of_memory(namespace: &Namespace) {
     create_job(namespace, "backoffLimit: 0", &format!("resources: {{limits: {{memory: 16Mi}}}}, {script}"));
     let told = wait(namespace, "job, migrate");
     let expected = [
-        "container migrate of pod POD was killed because it used more memory than its limit (OOMKilled, exit code 137)",
+        "container migrate of pod POD was killed for using more memory than its limit (OOMKilled, exit code 137)",
         "container migrate, image docker.io/library/busybox:1.37: exit code 137 (OOMKilled), 0 restarts",
         "last line of container migrate of pod POD:",
         "| loading",
@@ -199,7 +199,7 @@ pub fn out_of_memory(namespace: &Namespace) {
     assert_told(&told, 1, end, "job/migrate", &expected);
     assert!(
         told.message[0]
-            .ends_with("BackoffLimitExceeded: Job has reached the specified backoff limit, 1 failed (backoffLimit 0)")
+            .ends_with("BackoffLimitExceeded: Job has reached the specified backoff limit; 1 failed (backoffLimit 0)")
     );
 }
 
@@ -246,7 +246,7 @@ pub fn failing_init_container(namespace: &Namespace) {
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
-        "init container prepare of pod app has failed with exit code 7, N restarts",
+        "init container prepare of pod app failed with exit code 7, N restarts",
         "init container prepare, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
         "last line of container prepare of pod app:",
         "| no route to db",
@@ -326,7 +326,7 @@ pub fn migration_with_a_traceback(namespace: &Namespace) {
     create_script(namespace, "migrate", "backoffLimit: 0", script);
     let told = wait(namespace, "job, migrate");
     let expected = [
-        "container migrate of pod POD has failed with exit code 1",
+        "container migrate of pod POD failed with exit code 1",
         "container migrate, image docker.io/library/busybox:1.37: exit code 1 (Error), 0 restarts",
         "last 20 lines of container migrate of pod POD:",
         "| step 15",
@@ -356,8 +356,8 @@ pub fn backoff_limit(namespace: &Namespace) {
     create_script(namespace, "migrate", "backoffLimit: 1", "echo attempt; exit 3");
     let told = wait(namespace, "job, migrate");
     let expected = [
-        "container migrate of pod POD has failed with exit code 3 (and 1 more pod)",
-        "container migrate of pod POD has failed with exit code 3",
+        "container migrate of pod POD failed with exit code 3 (and 1 more pod)",
+        "container migrate of pod POD failed with exit code 3",
         "container migrate, image docker.io/library/busybox:1.37: exit code 3 (Error), 0 restarts",
         "last line of container migrate of pod POD:",
         "| attempt",
@@ -395,10 +395,10 @@ pub fn hook_that_waits_for_itself(namespace: &Namespace) {
     let log = lines(&namespace.pod_logs("waiter", "wait"));
     assert_in_order(
         &log,
-        &[format!("job/migrate: there is no job at all in namespace {}", namespace.name()), hint.to_owned()],
+        &[format!("job/migrate: there is no Job at all in namespace {}", namespace.name()), hint.to_owned()],
     );
     let beat = log.iter().find(|line| line.starts_with("job/migrate: still waiting after ")).expect("a heartbeat");
-    assert!(beat.contains("job migrate does not exist; there is no job at all"), "{beat}");
+    assert!(beat.contains("does not exist; there is no Job at all"), "{beat}");
 }
 
 pub fn event_on_the_waiting_pod(namespace: &Namespace) {
@@ -409,7 +409,7 @@ pub fn event_on_the_waiting_pod(namespace: &Namespace) {
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["involvedObject"]["uid"], namespace.get("pod/waiter")["metadata"]["uid"]);
     let message = format!(
-        "waiting for job/migrate: job migrate does not exist; there is no job at all in namespace {}",
+        "waiting for job/migrate: does not exist; there is no Job at all in namespace {}",
         namespace.name()
     );
     assert_eq!(events[0]["message"], message);

@@ -16,7 +16,7 @@ fn pods(namespace: &Namespace) -> Vec<Value> {
 fn is_held_while_one_is_replaced(namespace: &Namespace, leaving: &str) {
     namespace.kubectl(&["delete", "pod", leaving, "--wait=false", "--grace-period=600"]);
     let wait = start(namespace, EVERYTHING, "pod -ltier=db");
-    wait.line(&format!("pod {leaving} is being deleted and will be replaced after that"));
+    wait.line(&format!("pod {leaving} is being deleted and will be replaced"));
     let gone = namespace.get(&format!("pod/{leaving}"))["metadata"]["uid"].clone();
     namespace.kubectl(&["delete", "pod", leaving, "--wait=false", "--grace-period=0", "--force"]);
     let next = namespace.eventually("its replacement", || {
@@ -27,7 +27,7 @@ fn is_held_while_one_is_replaced(namespace: &Namespace, leaving: &str) {
     wait.line(&format!("pod {} is Pending, not ready", name(&next)));
     set_ready(namespace, name(&next), true);
     let finished = succeeds(wait);
-    assert!(finished.stdout.contains("waiting until that has been so for 2s"), "{finished:#?}");
+    assert!(finished.stdout.contains("must stay ready for 2s"), "{finished:#?}");
 }
 
 pub fn n8_stateful_set_is_held_by_the_pod_that_is_being_replaced(namespace: &Namespace) {

@@ -256,7 +256,7 @@ impl Folded<'_> {
     fn adds_to(&self, said: &[String]) -> bool {
         let message = self.message.trim_start_matches("Error: ").to_lowercase();
         let is_sentence = message.contains(' ') || message.is_empty();
-        self.reason != "BackOff"
+        !matches!(self.reason, "" | "BackOff")
             && is_sentence
             && !said.iter().any(|text| !message.is_empty() && text.contains(&message))
     }

@@ -151,7 +151,7 @@ impl Cluster {
             .unwrap_or_else(|| panic!("the cluster runs no {name}"))
     }
 
-    /// Waits until the API server answers again, after a test stopped or killed a program of the control plane.
+    /// Waits until the API server answers again after a test stopped or killed a program of the control plane.
     ///
     /// # Panics
     /// It does not within minutes; the end of its log is shown.
