@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod exec;
 pub mod failure;
 mod kubeconfig;
+pub mod names;
 pub mod proxy;
 pub mod server;
 pub mod watch;

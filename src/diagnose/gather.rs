@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::{HeaderValue, Request as HttpRequest, Uri, header};
+use http::Request as HttpRequest;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{GetParams, ListParams, LogParams};
 use kube::core::Request;
@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use super::explain::{self, Evidence, Instead, LOG_LINES, Log, Names, Near, NoNamespace, Own, Run};
 use crate::api::client::{Client, Confidential};
 use crate::api::failure::{Class, Failure};
+use crate::api::names;
 use crate::identity::Identity;
 use crate::kinds::job::Job;
 use crate::kinds::members::{Fact, State};
@@ -28,8 +29,6 @@ use crate::target::{Resource, Target};
 
 /// How many objects are looked at. A thousand pods that are stuck are stuck for the same reasons.
 const OBJECTS: u32 = 50;
-/// How many names are compared with the one that is missing.
-const NAMES: u32 = 500;
 /// How many Jobs or Services of a selector are looked behind.
 const BEHIND: usize = 5;
 /// What is read of a log at most, in bytes. The kubelet counts the pieces of 16 KiB that runtimes cut long lines into
@@ -158,7 +157,7 @@ impl Inspector {
         if found.err()?.class != Class::NotFound {
             return None;
         }
-        let names = self.table(resource, None).await.map(|names| names.some).unwrap_or_default();
+        let names = names::list(&self.client, resource, None).await.map(|names| names.some).unwrap_or_default();
         Some(NoNamespace { names })
     }
 
@@ -360,22 +359,13 @@ impl Inspector {
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 
-    /// By a table of what `kubectl get` shows: whole objects, even their metadata alone, can be large.
     async fn names(&self, target: &Target) -> Result<Names, Failure> {
-        self.table(&target.kind.resource, target.namespace()).await
-    }
-
-    async fn table(&self, resource: &Resource, namespace: Option<&str>) -> Result<Names, Failure> {
-        let parameters = ListParams::default().limit(NAMES);
-        let request = path(resource, namespace).list(&parameters);
-        let table: Table = self.ask(resource, request.map(as_table)).await?;
-        let column = table.column_definitions.iter().position(|column| column.format == "name").unwrap_or(0);
-        let name = |row: Row| serde_json::from_str(row.cells.get(column)?.get()).ok();
+        let mut names = names::list(&self.client, &target.kind.resource, target.namespace()).await?;
         // This very pod is hardly what was meant.
-        let own = self.identity.pod.as_ref().filter(|_| *resource == PODS);
-        let some: Vec<String> = table.rows.into_iter().filter_map(name).filter(|name| Some(name) != own).collect();
-        let total = some.len() + table.metadata.remaining_item_count.unwrap_or_default();
-        Ok(Names { some, total })
+        let own = self.identity.pod.as_ref().filter(|_| target.kind.resource == PODS);
+        names.some.retain(|name| Some(name) != own);
+        let total = names.some.len() + names.others;
+        Ok(Names { some: names.some, total })
     }
 
     async fn own(&self) -> Result<Option<Own>, Failure> {
@@ -477,44 +467,6 @@ struct SelectingSpec {
 #[derive(Deserialize)]
 struct List<T> {
     items: Option<Vec<T>>,
-}
-
-/// A `meta.k8s.io/v1` Table
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Table {
-    #[serde(default)]
-    metadata: ListMetadata,
-    column_definitions: Vec<Column>,
-    #[serde(default)]
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Column {
-    #[serde(default)]
-    format: String,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    cells: Vec<Box<RawValue>>,
-}
-
-/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables>
-fn as_table(mut request: HttpRequest<Vec<u8>>) -> HttpRequest<Vec<u8>> {
-    if let Ok(uri) = format!("{}&includeObject=None", request.uri()).parse::<Uri>() {
-        *request.uri_mut() = uri;
-    }
-    let accept = HeaderValue::from_static("application/json;as=Table;v=v1;g=meta.k8s.io");
-    request.headers_mut().insert(header::ACCEPT, accept);
-    request
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ListMetadata {
-    remaining_item_count: Option<usize>,
 }
 
 /// A `meta.k8s.io/v1` `PartialObjectMetadata`
