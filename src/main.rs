@@ -4,6 +4,7 @@
 
 mod api;
 mod cli;
+mod complete;
 mod diagnose;
 #[cfg(test)]
 mod fixtures;
@@ -40,7 +41,10 @@ fn main() {
             Ok(yaml) => print(&yaml, &output),
             Err(error) => refuse(outcome::USAGE, format!("error: {error}")),
         },
-        Ok(Command::Completions(shell)) => print(&cli::completions(shell), &output),
+        Ok(Command::Completions(shell)) => {
+            print(&complete::script(shell, arguments.first().map(OsString::as_os_str)), &output)
+        }
+        Ok(Command::Complete(line)) => print(&complete::candidates(line), &output),
         Ok(Command::Text(text)) => print(&text, &output),
         Err(usage) => refuse(outcome::USAGE, format!("error: {usage}")),
     };
@@ -49,7 +53,9 @@ fn main() {
 }
 
 fn print(text: &str, output: &Output) -> i32 {
-    output.line(text.trim_end());
+    if !text.is_empty() {
+        output.line(text.trim_end());
+    }
     0
 }
 

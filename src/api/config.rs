@@ -61,6 +61,12 @@ pub async fn load(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Lo
     }
 }
 
+/// The contexts of the kubeconfig that [`load`] would read outside a pod.
+pub fn contexts(kubeconfig: Option<&Path>) -> Result<Vec<String>> {
+    let (kubeconfig, _) = kubeconfig::read(kubeconfig)?;
+    Ok(kubeconfig.contexts.into_iter().map(|context| context.name).collect())
+}
+
 /// Proxies of the environment are for the world outside: inside, a cluster's own address is reached directly.
 fn in_cluster() -> Result<Login> {
     const HINT: &str = "cannot read the service account's files\n\

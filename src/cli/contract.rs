@@ -28,7 +28,8 @@ fn shown(outcome: Result<Command, Usage>) -> String {
     match outcome {
         Ok(Command::Wait(wait)) => wait.targets.iter().map(shown_target).collect::<Vec<_>>().join(" "),
         Ok(Command::Rbac(request)) => rbac::yaml(&request).unwrap_or_else(|error| error.to_string()),
-        Ok(Command::Completions(shell)) => completions(shell),
+        Ok(Command::Completions(shell)) => shells::script(shell, "k8s-wait-for"),
+        Ok(Command::Complete(line)) => format!("{line:?}"),
         Ok(Command::Text(text)) => text,
         Err(usage) => usage.to_string(),
     }

@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use self::environment::{Environment, named, truth};
 use self::options::{Cli, RbacCli, Read};
+use self::shells::Line;
 use self::targets::targets;
 use crate::kinds::is_final;
 use crate::rbac;
@@ -19,6 +20,7 @@ use crate::target::rules::{Failed, Missing, Rules};
 use crate::target::verdict::Quorum;
 use crate::target::{Demand, Target};
 
+pub mod completions;
 #[cfg(test)]
 mod contract;
 mod demands;
@@ -27,11 +29,12 @@ mod environment;
 mod fuzz;
 mod help;
 mod options;
+pub mod shells;
 mod targets;
 mod words;
 
 pub use self::environment::unread;
-pub use self::options::{Color, Form, LogFormat, LogLevel, Usage, completions};
+pub use self::options::{Color, Form, LogFormat, LogLevel, Usage};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub enum Command {
     Rbac(rbac::Request),
     /// print a script for this shell
     Completions(Shell),
+    /// print what can stand at the end of this line
+    Complete(Line),
     /// print this: help or version
     Text(String),
 }
@@ -86,7 +91,11 @@ pub struct Speech {
 pub fn parse(argv: impl IntoIterator<Item = OsString>, env: impl Fn(&str) -> Option<String>) -> Result<Command, Usage> {
     let mut argv = argv.into_iter();
     let program = words::program(argv.next().as_ref());
-    let words = words::from_arguments(argv)?;
+    let arguments: Vec<OsString> = argv.collect();
+    if let Some(line) = Line::read(&arguments, &env) {
+        return Ok(Command::Complete(line));
+    }
+    let words = words::from_arguments(arguments.into_iter())?;
     let words = help::on_rbac(words);
     let mut environment = Environment::new(env);
     match words.split_first() {

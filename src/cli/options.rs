@@ -8,13 +8,12 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use clap_complete::Shell;
 
 use super::help;
-use crate::kinds::{self, Extra};
+use crate::kinds::Extra;
 use crate::target::goal::Condition;
 use crate::target::names::data_key;
 use crate::target::rules::{Failed, Missing};
@@ -296,16 +295,6 @@ pub fn shell(words: &[String]) -> Result<Shell, Usage> {
     let shells = "`completions bash`, `zsh`, `fish`, `elvish` or `powershell`";
     let [shell] = words else { return Err(Usage::new("`completions` takes the name of a shell", shells)) };
     shell.parse().map_err(|_| Usage::new(format!("no completions for `{shell}`"), shells))
-}
-
-/// A completion script, with the modes as first words.
-pub fn completions(shell: Shell) -> String {
-    let first_words = kinds::modes().map(|mode| mode.word).chain(["rbac", "completions"]);
-    let parser = PossibleValuesParser::new(first_words);
-    let mut command = Cli::command().mut_arg("words", |words| words.value_parser(parser).hide(false));
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "k8s-wait-for", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Of the variables that stand for options.
