@@ -108,6 +108,67 @@ fn named_kubeconfig_that_is_missing_is_no_silent_fall_back() {
     }
 }
 
+#[test]
+fn completions_are_a_script_that_asks_this_program() {
+    let program = env!("CARGO_BIN_EXE_k8s-wait-for");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(script.contains(program) && script.contains("_K8S_WAIT_FOR_COMPLETE"), "{shell}: {script}");
+        assert!(output.stderr.is_empty() && output.status.success(), "{shell}");
+    }
+}
+
+/// In the table, a candidate is what bash puts behind the last `:`, `=` or `@` that was typed.
+#[test]
+fn bash_completes_what_belongs_there_and_no_files() {
+    let table = [
+        ("cronj", "cronjob"),
+        ("rb", "rbac"),
+        ("comp", "completions"),
+        ("completions ", "bash elvish fish powershell zsh"),
+        ("--help cronj", "cronjob"),
+        ("job/a data:cr", "cronjob/"),
+        ("job/a data:job-w", "job-wr/ job-we/"),
+        ("rbac --ser", "--service-account"),
+        ("rbac --exp", "--explain"),
+        ("rbac --missing ", "wait fail ready"),
+        ("job a --missing=", "wait fail ready"),
+        ("job a --output=j", "json"),
+        ("--context ", "arn:aws:eks:eu:1:cluster/prod jane@staging"),
+        ("--context arn:aws:", "eks:eu:1:cluster/prod"),
+        ("--context jane@", "staging"),
+        ("job a --kubeconfig src/cl", "src/cli/"),
+        ("job a --kubeconfig Cargo.t", "Cargo.toml"),
+        // nobody can be asked, and no file is a name
+        ("job ", ""),
+        ("job Cargo", ""),
+        ("job/Cargo", ""),
+        ("-n ", ""),
+        ("-l ", ""),
+        ("completions C", ""),
+    ];
+    for (line, expected) in table {
+        assert_eq!(completed_in_bash(line), expected, "{line}");
+    }
+}
+
+fn completed_in_bash(line: &str) -> String {
+    let bash = r#"
+        source <("$0" completions bash)
+        [[ $(complete -p k8s-wait-for) == "complete -F _k8s_wait_for k8s-wait-for" ]] || echo "there are more candidates"
+        COMP_LINE="k8s-wait-for $1" COMP_POINT=$((13 + ${#1}))
+        _k8s_wait_for k8s-wait-for "${1##*[ :=@]}"
+        echo "${COMPREPLY[*]}"
+    "#;
+    let kubeconfig = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/nowhere.kubeconfig");
+    let mut command = Command::new("bash");
+    command.args(["-c", bash, env!("CARGO_BIN_EXE_k8s-wait-for"), line]);
+    let output = command.env_clear().env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).output().expect("bash starts");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+}
+
 /// `manifests/` holds what the program prints for the wait that its Deployment does, with all that explains it.
 #[test]
 fn role_of_the_manifests_is_the_printed_one() {
