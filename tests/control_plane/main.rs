@@ -4,6 +4,7 @@
 
 mod answers;
 mod blocked;
+mod completions;
 mod connections;
 mod credentials;
 mod custom;
@@ -94,6 +95,10 @@ fn main() -> ExitCode {
             kubeconfig_names_the_proxy,
             proxy_that_refuses_is_named,
             certificate_replaced_after_a_failed_handshake_is_used;
+        completions:
+            names_of_the_cluster_are_offered_by_one_request,
+            what_may_not_be_listed_is_not_offered,
+            exec_plugin_cannot_speak_into_the_line;
         blocked:
             outputs_that_take_nothing_hold_nothing_up,
             deadline_holds_in_every_fault,
