@@ -90,6 +90,17 @@ const SHAPES: &[(&str, &str)] = &[
     ("pod|!app", "pod/!app"),
     ("pod|app in (a,b)", "pod/app in (a,b)"),
     ("pod|app notin (a, b)", "pod/app notin (a,b)"),
+    // a label that is called as a mode is
+    ("pod|service in (db,web)", "pod/service in (db,web)"),
+    ("pod service in (db,web)", "pod/service in (db,web)"),
+    ("pod|service|in|(db,|web)", "pod/service in (db,web)"),
+    ("pod/service in (db, web)|job/a", "pod/service in (db,web) job/a"),
+    ("pod|-l|service in (db,web)", "pod/service in (db,web)"),
+    ("job|pod notin (a)", "job/pod!=a"),
+    ("pod|service = db", "pod/service=db"),
+    ("pod|job=x", "pod/job=x"),
+    ("pod|job != x", "pod/job!=x"),
+    ("pod !job", "pod/!job"),
     // an option and its value in one argument, as the script's shell split it
     ("pod|-l app=x", "pod/app=x"),
     ("pod|--selector app=x", "pod/app=x"),

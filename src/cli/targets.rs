@@ -72,10 +72,21 @@ const EXAMPLES: &str = "`job migrate`, `pod -lapp=db` or `job/migrate service/db
 /// The script's arguments were split at spaces; those of a selector are its own, and a list with commas is shown whole.
 fn apart(word: &str) -> Vec<&str> {
     match word.split_once(char::is_whitespace) {
-        Some((mode, rest)) if written(mode, "").is_some() => [vec![mode], apart(rest.trim_start())].concat(),
+        // A label may be called as a mode is.
+        Some((mode, rest)) if written(mode, "").is_some() && !is_operator(rest) => {
+            [vec![mode], apart(rest.trim_start())].concat()
+        }
         Some(_) if !is_selector(word) && !word.contains(',') => word.split_whitespace().collect(),
         _ => vec![word],
     }
+}
+
+/// Whether it goes on with what follows a label's key: `in (a)`, `= b`.
+fn is_operator(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    let set = rest.strip_prefix("not").unwrap_or(rest).strip_prefix("in");
+    let compares = ["=", "!=", ">", "<"].iter().any(|sign| rest.starts_with(sign));
+    compares || set.is_some_and(|set| set.trim_start().starts_with('('))
 }
 
 fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
