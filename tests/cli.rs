@@ -37,7 +37,8 @@ fn missing_name_shows_the_right_form() {
 
 #[test]
 fn unknown_flag_is_named() {
-    assert_usage_error(&["job", "migrate", "--wait"], "--wait", "--field-selector");
+    assert_usage_error(&["job", "migrate", "--no-headers"], "--no-headers", "--field-selector");
+    assert_usage_error(&["job", "migrate", "-o", "json"], "`-o`", "`--output json`");
 }
 
 #[test]

@@ -341,8 +341,27 @@ fn unknown_option(option: &str, near: &str) -> Usage {
     // what clap finds near is often far: `--namespace` for `--as`
     let near = Some(near).filter(|near| strsim::jaro(near, option) > 0.8);
     let known = "of kubectl's options it knows -n, -A, -l, --field-selector, --context and --kubeconfig";
-    let hint = near.map_or_else(|| known.to_owned(), |near| format!("did you mean `{near}`? {known}"));
+    let hint = match (instead(option), near) {
+        (Some(hint), _) => hint.to_owned(),
+        (None, Some(near)) => format!("did you mean `{near}`? {known}"),
+        (None, None) => known.to_owned(),
+    };
     Usage::new(format!("unknown option `{option}`"), hint)
+}
+
+/// What is typed here for an option of kubectl's.
+fn instead(option: &str) -> Option<&'static str> {
+    Some(match option {
+        "-o" => "did you mean `--output json`?",
+        "-w" | "--watch" | "--watch-only" | "--wait" => "leave it out: this waits, and says what changes meanwhile",
+        "-f" | "--filename" | "-k" | "--kustomize" => "name the objects: `job/migrate service/db`",
+        "--all" => "`pod -n NAMESPACE` for all that are there",
+        "-v" | "--v" => "`--log-level debug`",
+        "-s" | "--server" | "--token" | "--user" | "--cluster" | "--as" | "--as-group" => {
+            "a context of the kubeconfig says which server and which user: `--context production`"
+        }
+        _ => return None,
+    })
 }
 
 /// The mistake of a value that `place`, the option or the variable that stands for it, does not take; without a
@@ -351,7 +370,10 @@ pub fn bad_value(option: &str, place: &str, value: &str, reason: Option<&str>) -
     let reason = reason.unwrap_or("is not one of its values");
     let problem =
         if value.is_empty() { format!("`{place}` needs a value") } else { format!("`{place}`: `{value}` {reason}") };
-    Usage::new(problem, right_form(option))
+    // To kubectl wait that is a week.
+    let is_endless = option == "--timeout" && value.starts_with('-');
+    let endless = "leave it out to wait for as long as it takes";
+    Usage::new(problem, if is_endless { endless } else { right_form(option) })
 }
 
 /// How its value is typed.
