@@ -36,7 +36,7 @@ fn main() {
     let refuse = |code: i32, text: String| refuse(code, &text, cli::wants_json(&arguments, variable), &output);
     let code = match cli::parse(arguments.iter().cloned(), variable) {
         Ok(Command::Wait(wait)) => supervise::run(*wait, &output)
-            .unwrap_or_else(|error| refuse(outcome::CONFIGURATION, format!("error: {error:#}"))),
+            .unwrap_or_else(|error| refuse(outcome::CONFIGURATION, format!("error: {}", text::chain(error.as_ref())))),
         Ok(Command::Rbac(request)) => match rbac::yaml(&request) {
             Ok(yaml) => print(&yaml, &output),
             Err(error) => refuse(outcome::USAGE, format!("error: {error}")),

@@ -1,8 +1,11 @@
-//! Words from numbers, and what has to be done to text from elsewhere before people see it.
+//! Words from numbers and from errors, and what has to be done to text from elsewhere before people see it.
 //!
 //! [`harmless`] is called where lines, rows and messages are made (`output`, and a refusal in `main`), and nowhere
 //! else: no other part has to think of it.
 
+use std::error::Error;
+use std::io;
+use std::iter::successors;
 use std::time::Duration;
 
 /// `1 pod`, `2 pods`, `2 ingresses`, `2 policies`
@@ -87,6 +90,42 @@ pub fn without_escapes(text: &str) -> String {
     plain
 }
 
+/// An error and what is behind it, down to the first cause.
+pub fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    // An `io::Error` gives the source of what it wraps, and never that itself.
+    successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    })
+}
+
+/// An error and its causes in one line, each said once; the hints among them on lines of their own, at the end.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut said, mut hints) = (Vec::<String>::new(), String::new());
+    for link in links(error) {
+        let text = link.to_string();
+        let (text, hint) = text.split_once("\nhint: ").map_or((&*text, None), |(text, hint)| (text, Some(hint)));
+        // Many links repeat their source in their own text.
+        if !said.iter().any(|said| said.contains(text)) {
+            said.push(text.to_owned());
+        }
+        hints.extend(hint.map(|hint| format!("\nhint: {hint}")));
+    }
+    let mut line = said.join(": ");
+    for error in links(error).filter_map(|link| link.downcast_ref::<io::Error>()) {
+        line = line.replace(&error.to_string(), &of_system(error));
+    }
+    line + &hints
+}
+
+/// `connection refused`, where the system says `Connection refused (os error 111)`.
+pub fn of_system(error: &io::Error) -> String {
+    let text = error.to_string();
+    let Some((text, _)) = text.split_once(" (os error ") else { return text };
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
+}
+
 /// Not more than so many characters, and a sign where something is missing.
 pub fn cut(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
@@ -116,6 +155,23 @@ mod tests {
         ];
         for (text, shown) in table {
             assert_eq!(harmless(text), shown);
+        }
+    }
+
+    #[test]
+    fn chain_says_each_cause_once_and_hints_at_its_end() {
+        let missing = || io::Error::from_raw_os_error(2);
+        let wrapped = io::Error::other(io::Error::other("torn"));
+        let table = [
+            (
+                anyhow::Error::new(missing()).context("cannot read a\nhint: b"),
+                "cannot read a: no such file or directory\nhint: b",
+            ),
+            (anyhow::anyhow!(missing()).context(format!("a: {}", missing())), "a: no such file or directory"),
+            (anyhow::Error::new(wrapped).context("a"), "a: torn"),
+        ];
+        for (error, expected) in table {
+            assert_eq!(chain(error.as_ref()), expected);
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -33,7 +33,9 @@ use super::config::Login;
 #[cfg(test)]
 use super::credentials::Credentials;
 use super::failure::{Class, Failure, excerpt};
+use super::kubeconfig::without_secrets;
 use super::proxy::Route;
+use crate::text;
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -255,7 +257,7 @@ impl Access {
             // Refused, or out of date, and nothing better to be had: that is the API server's refusal still.
             let class = Class::Unauthenticated;
             *session = renewed.map_err(|error| {
-                let text = format!("no new credentials: {error:#}");
+                let text = format!("no new credentials: {}", text::chain(error.as_ref())).replace('\n', "; ");
                 Failure { class, ..Failure::transient(text) }
             })?;
         }
@@ -303,7 +305,7 @@ fn present(auth: &mut AuthInfo, certificate: String, key: String) -> anyhow::Res
 fn stack(config: &Config) -> anyhow::Result<kube::Client> {
     let route = Route::new(config, tcp_connector())?;
     let trusting = trust(config);
-    let connector = trusting.rustls_https_connector_with_connector(route).with_context(|| tls_hint(&trusting))?;
+    let connector = trusting.rustls_https_connector_with_connector(route).map_err(|error| no_tls(&trusting, error))?;
     let connector = ServiceBuilder::new().map_err(late).map_future(Box::pin).timeout(CONNECT_LIMIT).service(connector);
     let mut transport = Transport::builder(TokioExecutor::new());
     // What was connected for one request and found another way meanwhile is not kept: lists need no more than this.
@@ -326,18 +328,26 @@ pub fn trust(config: &Config) -> Config {
     config
 }
 
-fn tls_hint(config: &Config) -> String {
+/// Why there is no TLS with these settings.
+fn no_tls(config: &Config, error: kube::Error) -> anyhow::Error {
     let mut without_roots = config.clone();
     (without_roots.root_cert, without_roots.root_cert_file) = (Some(Vec::new()), None);
     let no_roots = config.root_cert.is_none() && config.root_cert_file.is_none();
     if no_roots && without_roots.rustls_client_config().is_ok() {
-        return "cannot check the API server's certificate: the cluster has no `certificate-authority` in the kubeconfig, \
-                and this machine has no CA certificates\n\
-                hint: set `certificate-authority`, or SSL_CERT_FILE to a bundle of them"
-            .to_owned();
+        return anyhow!(
+            "cannot check the API server's certificate: the cluster has no `certificate-authority`, and this system \
+             has no CA certificates\n\
+             hint: set `certificate-authority`, or SSL_CERT_FILE to a bundle of them"
+        );
     }
-    "cannot use a certificate (`certificate-authority`, `client-certificate`, `client-key`) or `tls-server-name`"
-        .to_owned()
+    let error = match error {
+        kube::Error::InferKubeconfig(error) => return without_secrets(error),
+        kube::Error::RustlsTls(error) => anyhow!(error),
+        error => anyhow!(error),
+    };
+    error.context(
+        "cannot use a certificate (`certificate-authority`, `client-certificate`, `client-key`) or `tls-server-name`",
+    )
 }
 
 /// "request timed out" is all that tower says.

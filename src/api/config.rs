@@ -49,17 +49,17 @@ impl Login {
 /// Reads the configuration; every error is one that a person has to mend (exit code 78).
 pub async fn load(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Login> {
     let named_by_environment = env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty());
-    if kubeconfig.is_some() || context.is_some() || named_by_environment {
-        from_kubeconfig(kubeconfig, context).await
-    } else if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        in_cluster()
-    } else {
-        from_kubeconfig(kubeconfig, context).await.context(
-            "not in a pod (KUBERNETES_SERVICE_HOST is not set), so a kubeconfig is needed\n\
-             hint: name one by --kubeconfig FILE or $KUBECONFIG",
-        )
+    let is_named = kubeconfig.is_some() || context.is_some() || named_by_environment;
+    if !is_named && env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        return in_cluster();
     }
+    let read = kubeconfig::read(kubeconfig);
+    let read = if is_named { read } else { read.context(NOWHERE) };
+    from_kubeconfig(read?, context).await
 }
+
+const NOWHERE: &str = "not in a pod (KUBERNETES_SERVICE_HOST is not set), so a kubeconfig is needed\n\
+    hint: name one by `--kubeconfig FILE` or $KUBECONFIG";
 
 /// The contexts of the kubeconfig that [`load`] would read outside a pod.
 pub fn contexts(kubeconfig: Option<&Path>) -> Result<Vec<String>> {
@@ -81,8 +81,7 @@ fn in_cluster() -> Result<Login> {
     Ok(Login { origin: "the service account's files".to_owned(), ..login })
 }
 
-async fn from_kubeconfig(path: Option<&Path>, context: Option<&str>) -> Result<Login> {
-    let (kubeconfig, origin) = kubeconfig::read(path)?;
+async fn from_kubeconfig((kubeconfig, origin): (Kubeconfig, String), context: Option<&str>) -> Result<Login> {
     let origin = format!("the kubeconfig {origin}");
     let login = from_parts(kubeconfig, context, |name| env::var(name).ok()).await;
     let login = login.with_context(|| format!("cannot use {origin}"))?;
@@ -101,7 +100,7 @@ pub async fn from_parts(
     let Prepared { password_in_url, proxy, authority } = prepare(cluster).with_context(|| described.clone())?;
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
     let read = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let mut config = read.map_err(kubeconfig::without_secrets).with_context(|| format!("context `{name}`"))?;
+    let mut config = read.map_err(kubeconfig::without_secrets).with_context(|| described.clone())?;
     // Its 15 silent retries would leave nothing to report for minutes; the watch loop has a back-off of its own.
     config.default_retry = false;
     let is_empty = config.root_cert.as_ref().is_some_and(Vec::is_empty);
@@ -260,6 +259,7 @@ mod tests {
     use super::kubeconfig::parse;
     use super::*;
     use crate::api::client::Client;
+    use crate::text::chain;
 
     const KUBECONFIG: &str = "
 clusters:
@@ -310,7 +310,7 @@ current-context: far
     async fn meaning(context: Option<&str>) -> String {
         let login = match from_parts(kubeconfig(), context, |_| None).await {
             Ok(login) => login,
-            Err(error) => return format!("! {error:#}").replace('\n', " | "),
+            Err(error) => return format!("! {}", chain(error.as_ref())).replace('\n', " | "),
         };
         let header = login.credentials.header();
         let header = header.as_ref().map_or("nothing", |header| header.to_str().expect("ASCII"));
@@ -334,7 +334,10 @@ current-context: far
             (Some("bad"), "! context `bad`: `Bad Ns` cannot be a namespace: it *"),
             (Some("odd"), "! cluster `odd`: its `server` has the port `abc`, which is none | hint: *"),
             (Some("broken"), "! cluster `broken`: its certificate authority holds no PEM certificate"),
-            (Some("torn"), "! context `torn`: *"),
+            (
+                Some("torn"),
+                "! cluster `torn`: cannot read its `certificate-authority` /nonexistent/ca.crt: no such file or directory",
+            ),
             (
                 Some("double"),
                 "! cluster `double`: both `certificate-authority` and `certificate-authority-data` are given",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use kube::config::{Kubeconfig, KubeconfigError};
+use kube::config::{Kubeconfig, KubeconfigError, LoadDataError};
 use serde_json::Value;
 
 /// The kubeconfig that `path` names, else `$KUBECONFIG`, else the one at home; and what it was read from.
@@ -128,11 +128,22 @@ fn read_files(mut paths: Vec<PathBuf>) -> Result<(Kubeconfig, String)> {
     Ok((merged?, names(&present)))
 }
 
-/// The parser's message shows the lines around the mistake, where a token may stand.
+/// In the words of a kubeconfig. The parser's message shows the lines around the mistake, where a token may stand.
 pub fn without_secrets(error: KubeconfigError) -> anyhow::Error {
-    let KubeconfigError::Parse(error) = error else { return error.into() };
-    match error.location() {
-        Some(at) => anyhow!("it is no kubeconfig: line {}, column {}", at.line(), at.column()),
-        None => anyhow!("it is no kubeconfig"),
+    let (field, error) = match error {
+        KubeconfigError::Parse(error) => match error.location() {
+            Some(at) => return anyhow!("it is no kubeconfig: line {}, column {}", at.line(), at.column()),
+            None => return anyhow!("it is no kubeconfig"),
+        },
+        KubeconfigError::LoadCertificateAuthority(error) => ("certificate-authority", error),
+        KubeconfigError::LoadClientCertificate(error) => ("client-certificate", error),
+        KubeconfigError::LoadClientKey(error) => ("client-key", error),
+        error => return error.into(),
+    };
+    match error {
+        LoadDataError::ReadFile(error, path) => {
+            anyhow!(error).context(format!("cannot read its `{field}` {}", path.display()))
+        }
+        error => anyhow!(error).context(format!("its `{field}-data`")),
     }
 }
