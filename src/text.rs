@@ -126,6 +126,14 @@ pub fn of_system(error: &io::Error) -> String {
     letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
 }
 
+/// `a, b, c and 2 more`
+pub fn few(names: &[impl AsRef<str>], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    let more = names.len().saturating_sub(most);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &more
+}
+
 /// Not more than so many characters, and a sign where something is missing.
 pub fn cut(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
@@ -173,6 +181,7 @@ mod tests {
         for (error, expected) in table {
             assert_eq!(chain(error.as_ref()), expected);
         }
+        assert_eq!((few(&["a", "b"], 2), few(&["a", "b", "c"], 1)), ("a, b".to_owned(), "a and 2 more".to_owned()));
     }
 
     #[test]

@@ -181,16 +181,34 @@ fn role_of_the_manifests_is_the_printed_one() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), rules);
 }
 
+/// A kubeconfig for a server that nobody is; its context is called `rig`.
+fn kubeconfig(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(format!("k8s-wait-for-{name}-{}", std::process::id()));
+    let cluster = r#"{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}"#;
+    let context = r#"{"name": "rig", "context": {"cluster": "c", "user": "u"}}"#;
+    let user = r#"{"name": "u", "user": {"token": "t"}}"#;
+    let text =
+        format!(r#"{{"clusters": [{cluster}], "contexts": [{context}], "users": [{user}], "current-context": "rig"}}"#);
+    std::fs::write(&path, text).expect("a file for a moment");
+    path
+}
+
+#[test]
+fn context_that_does_not_exist_is_met_with_a_near_one() {
+    let path = kubeconfig("context");
+    let shown = path.to_str().expect("a path in UTF-8");
+    let output = run(&["job", "migrate", "--kubeconfig", shown, "--context", "rigg"]);
+    std::fs::remove_file(&path).expect("the file was there");
+    let text = format!(
+        "error: cannot use the kubeconfig {shown}: it has no context `rigg`\nhint: did you mean `--context rig`?\n"
+    );
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()), (Some(78), text));
+}
+
 /// Nothing listens there: what a pod meets whose mesh has not come up.
 #[test]
 fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
-    let kubeconfig = std::env::temp_dir().join(format!("k8s-wait-for-mesh-{}", std::process::id()));
-    let cluster = r#"{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}"#;
-    let context = r#"{"name": "c", "context": {"cluster": "c", "user": "u"}}"#;
-    let user = r#"{"name": "u", "user": {"token": "t"}}"#;
-    let text =
-        format!(r#"{{"clusters": [{cluster}], "contexts": [{context}], "users": [{user}], "current-context": "c"}}"#);
-    std::fs::write(&kubeconfig, text).expect("a file for a moment");
+    let kubeconfig = kubeconfig("mesh");
     let path = kubeconfig.to_str().expect("a path in UTF-8");
     let said = |environment: &[(&str, &str)]| {
         let output = run_with(&["job/a", "job/b", "--timeout", "8s"], environment);

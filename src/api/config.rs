@@ -13,11 +13,13 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig};
 
 use super::credentials::{Credentials, basic};
+use super::discovery::near;
 use super::exec::Plugin;
 use super::kubeconfig;
 use super::proxy;
 use super::server;
 use crate::target::names::dns_label;
+use crate::text::few;
 
 /// How to reach the API server, and as whom.
 pub struct Login {
@@ -181,13 +183,18 @@ struct Place {
 
 /// Kube takes a context without a cluster or user of that name for one without credentials.
 fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place> {
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-    let known = if known.is_empty() { "no context at all".to_owned() } else { known.join(", ") };
-    let hint = format!("hint: it has {known}");
+    let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
+    ensure!(!known.is_empty(), "it has no contexts\nhint: name another one by `--kubeconfig FILE` or $KUBECONFIG");
     let Some(name) = wanted.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty()) else {
-        bail!("it has no current context\n{hint}");
+        bail!("it has no current context\nhint: {}", contexts(&known));
     };
-    let context = place(kubeconfig, name).with_context(|| format!("it has no context `{name}`\n{hint}"))?;
+    let context = place(kubeconfig, name).with_context(|| {
+        let problem = match wanted {
+            Some(name) => format!("it has no context `{name}`"),
+            None => format!("its current context `{name}` does not exist"),
+        };
+        format!("{problem}\nhint: {}", instead(name, known))
+    })?;
     let (cluster, user) = (&context.cluster, context.user.as_deref().unwrap_or_default());
     let has_cluster = kubeconfig.clusters.iter().any(|known| known.name == *cluster && known.cluster.is_some());
     ensure!(has_cluster, "context `{name}` names the cluster `{cluster}`, and there is none of that name");
@@ -199,6 +206,19 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place>
             .map_err(|reason| anyhow!("context `{name}`: `{namespace}` cannot be a namespace: it {reason}"))?;
     }
     Ok(Place { context: name.to_owned(), cluster: cluster.clone(), user: user.to_owned() })
+}
+
+/// Near ones, or some of all.
+fn instead(wanted: &str, known: Vec<String>) -> String {
+    let within: Vec<String> = known.iter().filter(|name| name.contains(wanted)).take(3).cloned().collect();
+    let all = contexts(&known);
+    let near = if within.is_empty() { near(wanted, known) } else { within };
+    let near: Vec<String> = near.iter().map(|name| format!("`--context {name}`")).collect();
+    if near.is_empty() { all } else { format!("did you mean {}?", near.join(" or ")) }
+}
+
+fn contexts(known: &[String]) -> String {
+    format!("`--context NAME`, which is one of {}", few(known, 5))
 }
 
 fn place<'a>(kubeconfig: &'a Kubeconfig, context: &str) -> Option<&'a NamedPlace> {
@@ -327,7 +347,16 @@ current-context: far
             (Some("basic"), "https://localhost/ default Basic amFuZTpzZWNyZXQ="),
             (Some("plain"), "http://localhost:8001/ default nothing"),
             (Some("plugin"), "https://localhost/ default a plugin"),
-            (Some("x"), "! it has no context `x` | hint: it has far, near, *"),
+            (
+                Some("x"),
+                "! it has no context `x` | hint: `--context NAME`, which is one of far, near, plain, basic, lost and 14 more",
+            ),
+            (Some("neat"), "! it has no context `neat` | hint: did you mean `--context near`?"),
+            (
+                Some("plug"),
+                "! it has no context `plug` | hint: did you mean `--context plugin` or `--context far-plugin`?",
+            ),
+            (Some("token"), "! it has no context `token` | hint: did you mean `--context torn-token`?"),
             (Some("lost"), "! context `lost` names the cluster `none`, and there is none of that name"),
             (Some("nobody"), "! context `nobody` names the user `none`, and there is none of that name"),
             (Some("userless"), "! context `userless` names no user"),
@@ -357,8 +386,17 @@ current-context: far
             assert!(is_meant, "{context:?} means {meaning:?}, not {expected:?}");
             assert!(!meaning.starts_with('!') || !meaning.contains("ret"), "no secret is quoted: {meaning}");
         }
-        let error = from_parts(Kubeconfig::default(), None, |_| None).await.err().expect("nothing in it").to_string();
-        assert_eq!(error, "it has no current context\nhint: it has no context at all");
+        let error =
+            |kubeconfig| async { from_parts(kubeconfig, None, |_| None).await.err().expect("none").to_string() };
+        let none = error(Kubeconfig::default()).await;
+        assert_eq!(none, "it has no contexts\nhint: name another one by `--kubeconfig FILE` or $KUBECONFIG");
+        let unset = error(Kubeconfig { current_context: None, ..kubeconfig() }).await;
+        assert!(
+            unset.starts_with("it has no current context\nhint: `--context NAME`, which is one of far, "),
+            "{unset}"
+        );
+        let old = error(Kubeconfig { current_context: Some("farr".to_owned()), ..kubeconfig() }).await;
+        assert_eq!(old, "its current context `farr` does not exist\nhint: did you mean `--context far`?");
     }
 
     #[tokio::test]

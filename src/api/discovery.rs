@@ -83,7 +83,7 @@ async fn find_anywhere(client: &Client, kind: &Kind) -> Result<Finding, Failure>
 }
 
 /// The most alike first.
-fn near(word: &str, words: Vec<String>) -> Vec<String> {
+pub fn near(word: &str, words: Vec<String>) -> Vec<String> {
     let mut rated: Vec<(f64, String)> = words.into_iter().map(|it| (strsim::jaro(word, &it), it)).collect();
     rated.retain(|(likeness, _)| *likeness > 0.8);
     rated.sort_by(|a, b| b.0.total_cmp(&a.0));
