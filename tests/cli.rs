@@ -225,7 +225,8 @@ fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
         1,
         "{in_pod}"
     );
-    assert!(outside.contains("Connection refused") && !outside.contains("mesh"), "{outside}");
+    let refused = "cannot reach the API server http://127.0.0.1:1 (context rig): connection refused; trying again";
+    assert!(outside.contains(refused) && !outside.contains("mesh"), "{outside}");
 }
 
 /// What the README shows of the program's output is what the program prints.

@@ -15,7 +15,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client as Transport;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::ByteString;
 use k8s_openapi::jiff::{self, Timestamp};
@@ -32,14 +31,14 @@ use tower::{BoxError, ServiceBuilder};
 use super::config::Login;
 #[cfg(test)]
 use super::credentials::Credentials;
-use super::failure::{Class, Failure, excerpt};
+use super::failure::{Class, Failure, excerpt, is_status};
 use super::kubeconfig::without_secrets;
-use super::proxy::Route;
-use crate::text;
+use super::peer::{Peer, cause};
+use super::proxy::{self, Route, Tcp};
+use crate::text::{self, links};
 
 /// One attempt to connect: DNS, TCP and TLS together. A lost SYN costs this, then a new attempt is made.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const NO_CONNECTION: &str = "no connection within 5s";
 /// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
 /// How long a whole body may take that never stalls; a watch is not read whole.
@@ -139,7 +138,13 @@ impl Client {
         let stack = kube::Client::new(service, "shop");
         let session = Session { stack, authorization: None, expires: None, refused: false, stale: false };
         let config = Config::new(http::Uri::from_static("http://localhost"));
-        let login = Login { config, credentials: Credentials::None, plugin: None, origin: String::new() };
+        let login = Login {
+            config,
+            credentials: Credentials::None,
+            plugin: None,
+            origin: String::new(),
+            peer: Peer::default(),
+        };
         Self { access: Arc::new(Access::new(login, session)) }
     }
 
@@ -197,7 +202,7 @@ impl Client {
             Ok(response) => response,
             Err(error) => {
                 self.access.session.lock().await.stale = true;
-                return Err(unconnected(&error));
+                return Err(unconnected(&self.access.login.peer, &error));
             }
         };
         let status = response.status();
@@ -211,7 +216,11 @@ impl Client {
         let retry_after = retry_after(&response);
         let body = body(response, ERROR_LIMIT).await.unwrap_or_default();
         let failure = if is_confidential { Failure::from_confidential } else { Failure::from_status };
-        Err(failure(status, retry_after, &body))
+        let failure = failure(status, retry_after, &body);
+        // What a gateway on the way says is its own.
+        let is_unaccepted = failure.class == Class::Unauthenticated && is_status(&body);
+        let refusal = self.access.login.peer.refusal.clone().filter(|_| is_unaccepted);
+        Err(Failure { text: refusal.unwrap_or(failure.text), ..failure })
     }
 }
 
@@ -223,12 +232,11 @@ fn silent(text: String) -> Failure {
     Failure { class: Class::Silent, ..Failure::transient(text) }
 }
 
-fn unconnected(error: &(dyn StdError + 'static)) -> Failure {
-    let links = std::iter::successors(Some(error), |error| (*error).source());
+fn unconnected(peer: &Peer, error: &(dyn StdError + 'static)) -> Failure {
+    tracing::debug!(error = text::chain(error), "no answer");
     let is_refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    let refused = links.filter_map(|error| error.downcast_ref()).any(is_refused);
-    let text = format!("cannot reach the API server: {}", causes(error));
-    Failure { class: Class::Unconnected { refused }, ..Failure::transient(text) }
+    let refused = links(error).filter_map(|error| error.downcast_ref()).any(is_refused);
+    Failure { class: Class::Unconnected { refused }, ..Failure::transient(peer.failure(error)) }
 }
 
 impl Access {
@@ -352,13 +360,13 @@ fn no_tls(config: &Config, error: kube::Error) -> anyhow::Error {
 
 /// "request timed out" is all that tower says.
 fn late(error: BoxError) -> BoxError {
-    if error.is::<Elapsed>() { NO_CONNECTION.into() } else { error }
+    if error.is::<Elapsed>() { io::Error::from(io::ErrorKind::TimedOut).into() } else { error }
 }
 
 const USER_AGENT: &str = concat!("k8s-wait-for/", env!("CARGO_PKG_VERSION"));
 
-fn tcp_connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
+fn tcp_connector() -> Tcp {
+    let mut connector = proxy::tcp();
     connector.enforce_http(false);
     connector.set_nodelay(true);
     // Divided among the addresses of a name: one API server that is gone leaves time for the next.
@@ -403,7 +411,7 @@ async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
 async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Failure> {
     while let Some(frame) = body.frame().await {
         let frame = frame
-            .map_err(|error| Failure::transient(format!("the API server's answer broke off: {}", causes(&error))))?;
+            .map_err(|error| Failure::transient(format!("the API server's answer broke off: {}", cause(&error))))?;
         // Trailers are no data.
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
@@ -418,21 +426,6 @@ fn within_limit(length: usize, limit: usize) -> Result<(), Failure> {
         return Err(Failure { class: Class::TooLong, ..Failure::transient(text) });
     }
     Ok(())
-}
-
-/// The whole chain in one line; the outer links alone ("`ServiceError`", "client error (Connect)") say little.
-fn causes(error: &(dyn StdError + 'static)) -> String {
-    let links = std::iter::successors(Some(error), |error| (*error).source());
-    let mut texts: Vec<String> = Vec::new();
-    for text in links.map(ToString::to_string) {
-        // Many links repeat their source in their own text.
-        if !texts.iter().any(|seen| seen.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    let telling = texts.iter().position(|text| !text.contains("client error (")).unwrap_or(0);
-    // What the connector says of its own share of the time.
-    texts[telling..].join(": ").replace("tcp connect error: deadline has elapsed", NO_CONNECTION)
 }
 
 /// The lines of a watch, one event each.

@@ -9,6 +9,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use http::Uri;
 use kube::Config;
 use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig};
 
@@ -16,6 +17,7 @@ use super::credentials::{Credentials, basic};
 use super::discovery::near;
 use super::exec::Plugin;
 use super::kubeconfig;
+use super::peer::Peer;
 use super::proxy;
 use super::server;
 use crate::target::names::dns_label;
@@ -30,6 +32,8 @@ pub struct Login {
     pub plugin: Option<Plugin>,
     /// where all of it was written: `the kubeconfig FILE`
     pub origin: String,
+    /// what has to be said of it when it does not work
+    pub peer: Peer,
 }
 
 impl Login {
@@ -39,12 +43,28 @@ impl Login {
         // Go's HTTP client sends it before anything else.
         if let Some((name, password)) = password_in_url {
             plugin = None;
-            credentials = Credentials::Fixed(basic(&name, &password)?);
+            credentials = Credentials::Password(basic(&name, &password)?);
         }
         let auth = &mut config.auth_info;
         (auth.token, auth.token_file, auth.exec, auth.auth_provider) = (None, None, None, None);
         (auth.username, auth.password) = (None, None);
-        Ok(Self { config, credentials, plugin, origin: String::new() })
+        Ok(Self { config, credentials, plugin, origin: String::new(), peer: Peer::default() })
+    }
+
+    /// What an answer of 401 means, where credentials are sent.
+    fn refused(&self) -> Option<String> {
+        if let Some(plugin) = &self.plugin {
+            return Some(format!("the credentials of the exec plugin {} are not accepted", plugin.command_name()));
+        }
+        let what = match self.credentials {
+            Credentials::Token(_) | Credentials::File { .. } => "token is not accepted (expired?)",
+            Credentials::Password(_) => "password is not accepted",
+            Credentials::None if has_certificate(&self.config.auth_info) => {
+                "client certificate is not accepted (expired?)"
+            }
+            Credentials::None => return None,
+        };
+        Some(format!("the {what}"))
     }
 }
 
@@ -80,7 +100,13 @@ fn in_cluster() -> Result<Login> {
         namespace => namespace.to_owned(),
     };
     let login = Login::new(config, None).context(HINT)?;
-    Ok(Login { origin: "the service account's files".to_owned(), ..login })
+    let peer = Peer {
+        server: address(&login.config),
+        proxy: None,
+        authority: "the service account's CA",
+        refusal: Some("the service account's token is not accepted (expired?)".to_owned()),
+    };
+    Ok(Login { origin: "the service account's files".to_owned(), peer, ..login })
 }
 
 async fn from_kubeconfig((kubeconfig, origin): (Kubeconfig, String), context: Option<&str>) -> Result<Login> {
@@ -114,11 +140,32 @@ pub async fn from_parts(
         told.proxy_url.clone_from(&proxy);
     }
     // The kubeconfig's own counts more, and is not limited by NO_PROXY: as in kubectl.
-    let source = if proxy.is_some() { format!("{described}: its `proxy-url`") } else { "HTTPS_PROXY".to_owned() };
+    let proxy = proxy.map(|url| (url, format!("proxy-url of cluster {cluster_name}")));
     let proxy = proxy.or_else(|| proxy::from_environment(&config.cluster_url, env));
-    let url = proxy.map(|url| url.parse()).transpose().ok();
-    config.proxy_url = url.context(proxy::UNREADABLE).context(source)?;
-    as_user(config, password_in_url).with_context(|| format!("user `{user}`"))
+    let proxy = proxy.map(|(url, source)| read_proxy(&url, &source, &config.cluster_url)).transpose()?;
+    let (url, proxy) = proxy.unzip();
+    config.proxy_url = url;
+    let login = as_user(config, password_in_url).with_context(|| format!("user `{user}`"))?;
+    let has_authority = login.config.root_cert.is_some();
+    let peer = Peer {
+        server: format!("{} (context {name})", address(&login.config)),
+        proxy,
+        authority: if has_authority { "the kubeconfig's CA" } else { "any CA that this system trusts" },
+        refusal: login.refused().map(|text| format!("{text}; user {user} of context {name}")),
+    };
+    Ok(Login { peer, ..login })
+}
+
+/// A proxy's address, and what it is called.
+fn read_proxy(url: &str, source: &str, server: &Uri) -> Result<(Uri, String)> {
+    let url = url.parse().ok().context(proxy::UNREADABLE);
+    let read = url.and_then(|url| Ok((format!("{} ({source})", proxy::shown(&url, server)?), url)));
+    let (shown, url) = read.with_context(|| source.to_owned())?;
+    Ok((url, shown))
+}
+
+fn address(config: &Config) -> String {
+    config.cluster_url.to_string().trim_end_matches('/').to_owned()
 }
 
 /// What kube is not told of a cluster.
@@ -144,8 +191,7 @@ fn prepare(cluster: &mut Cluster) -> Result<Prepared> {
 /// With the credentials of its user, of whom something has to be known.
 fn as_user(mut config: Config, password_in_url: Option<(String, String)>) -> Result<Login> {
     check_user(&config.auth_info)?;
-    let auth = &config.auth_info;
-    let has_certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+    let has_certificate = has_certificate(&config.auth_info);
     // Without TLS, anybody could read them; client-go sends none either.
     let plain = config.cluster_url.scheme_str() == Some("http");
     if plain {
@@ -244,10 +290,14 @@ fn check_certificates(cluster: &mut Cluster, url: &str) -> Result<()> {
     Ok(())
 }
 
+fn has_certificate(auth: &AuthInfo) -> bool {
+    auth.client_certificate.is_some() || auth.client_certificate_data.is_some()
+}
+
 /// Certificates without their key, and the providers that kubectl has dropped: kube would run the command of one of
 /// those, and quote its output in errors.
 fn check_user(auth: &AuthInfo) -> Result<()> {
-    let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+    let certificate = has_certificate(auth);
     let key = auth.client_key.is_some() || auth.client_key_data.is_some();
     ensure!(!certificate || key, "`client-certificate` and `client-key` come together");
     let twice = auth.client_certificate.is_some() && auth.client_certificate_data.is_some()
@@ -397,6 +447,37 @@ current-context: far
         );
         let old = error(Kubeconfig { current_context: Some("farr".to_owned()), ..kubeconfig() }).await;
         assert_eq!(old, "its current context `farr` does not exist\nhint: did you mean `--context far`?");
+    }
+
+    /// What is said of the other end, and of who we are.
+    #[tokio::test]
+    async fn peer_is_called_by_what_the_kubeconfig_names() {
+        let proxied = |name: &str| (name == "https_proxy").then(|| "jane:secret@10.0.0.1:3128".to_owned());
+        let of = |context| async move {
+            let peer = from_parts(kubeconfig(), Some(context), proxied).await.expect("a login").peer;
+            [Some(peer.server), peer.proxy, Some(peer.authority.to_owned()), peer.refusal]
+                .map(Option::unwrap_or_default)
+        };
+        let any = "any CA that this system trusts";
+        let far = ["https://api.example.com (context far)", "http://proxy:3128 (proxy-url of cluster far)", any];
+        assert_eq!(of("far").await[..3], far);
+        let table = [
+            ("near", "the token is not accepted (expired?); user someone of context near"),
+            ("basic", "the password is not accepted; user basic of context basic"),
+            (
+                "plugin",
+                "the credentials of the exec plugin /nonexistent are not accepted; user plugin of context plugin",
+            ),
+            ("plain", ""),
+        ];
+        for (context, refusal) in table {
+            assert_eq!(of(context).await[3], refusal, "{context}");
+        }
+        let elsewhere = KUBECONFIG.replace("https://localhost'", "https://jane:secret@10.1.2.3:6443'");
+        let read = parse(elsewhere.as_bytes()).expect("YAML");
+        let peer = from_parts(read, Some("near"), proxied).await.expect("a login").peer;
+        assert_eq!(peer.server, "https://10.1.2.3:6443 (context near)");
+        assert_eq!(peer.proxy.as_deref(), Some("http://10.0.0.1:3128 (https_proxy)"));
     }
 
     #[tokio::test]

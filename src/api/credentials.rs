@@ -20,8 +20,10 @@ use secrecy::ExposeSecret;
 pub enum Credentials {
     /// a certificate, a plugin, or nothing at all
     None,
-    /// a token or a password
-    Fixed(HeaderValue),
+    /// a token
+    Token(HeaderValue),
+    /// with its user's name
+    Password(HeaderValue),
     /// a token in a file
     File {
         path: PathBuf,
@@ -55,15 +57,15 @@ impl Credentials {
             };
         }
         if let Some(token) = token {
-            return Ok(Self::Fixed(bearer(token).context("its `token`")?));
+            return Ok(Self::Token(bearer(token).context("its `token`")?));
         }
         if by_password {
-            return Ok(Self::Fixed(basic(name.unwrap_or_default(), password.unwrap_or_default())?));
+            return Ok(Self::Password(basic(name.unwrap_or_default(), password.unwrap_or_default())?));
         }
         match &auth.auth_provider {
             Some(provider) if provider.name == "oidc" => {
                 let token = provider.config.get("id-token").context("its `auth-provider` oidc has no `id-token`")?;
-                Ok(Self::Fixed(bearer(token).context("its `id-token`")?))
+                Ok(Self::Token(bearer(token).context("its `id-token`")?))
             }
             _ => Ok(Self::None),
         }
@@ -73,7 +75,7 @@ impl Credentials {
     pub fn header(&self) -> Option<HeaderValue> {
         match self {
             Self::None => None,
-            Self::Fixed(value) => Some(value.clone()),
+            Self::Token(value) | Self::Password(value) => Some(value.clone()),
             Self::File { path, last } => {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Ok(value) = read(path) {

@@ -75,6 +75,11 @@ impl Plugin {
         auth.exec.clone().filter(|_| !written && auth.auth_provider.is_none()).map(Self)
     }
 
+    /// What is run.
+    pub fn command_name(&self) -> &str {
+        self.0.command.as_deref().unwrap_or_default()
+    }
+
     /// Runs it, for as long as it takes; it is killed when this is dropped.
     ///
     /// # Errors

@@ -94,9 +94,13 @@ impl Failure {
 
     /// The same, where nothing may be quoted but what the API itself has to say.
     pub fn from_confidential(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
-        let is_status = serde_json::from_slice(body).is_ok_and(|it: ApiStatus| it.kind == "Status");
-        Self::from_status(status, retry_after, if is_status { body } else { b"" })
+        Self::from_status(status, retry_after, if is_status(body) { body } else { b"" })
     }
+}
+
+/// Whether it comes from the API itself.
+pub fn is_status(body: &[u8]) -> bool {
+    serde_json::from_slice(body).is_ok_and(|it: ApiStatus| it.kind == "Status")
 }
 
 /// The part of a `v1` Status that is read.

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod failure;
 mod kubeconfig;
 pub mod names;
+pub mod peer;
 pub mod proxy;
 pub mod server;
 pub mod watch;

@@ -4,14 +4,17 @@
 //! people's machines were written for it. kube would match `NO_PROXY` against the proxy's own address, and hyper-util's
 //! matcher follows curl: other precedence, no ports, localhost not spared. Proxies speak HTTP, HTTPS or SOCKS5.
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::task::{Context as TaskContext, Poll};
+use std::{fmt, io};
 
 use anyhow::{Context, Result, ensure};
-use futures::future::{BoxFuture, FutureExt, TryFutureExt};
+use futures::future::{BoxFuture, FutureExt, Ready, TryFutureExt, ready};
 use http::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
@@ -20,17 +23,56 @@ use kube::Config;
 use kube::client::ConfigExt;
 use kube::config::AuthInfo;
 use tokio::net::TcpStream;
-use tower::{BoxError, Service};
+use tower::util::MapErr;
+use tower::{BoxError, Service, ServiceExt, service_fn};
+
+/// Connections whose names the system resolves.
+pub type Tcp = HttpConnector<MapErr<GaiResolver, fn(io::Error) -> Unresolved>>;
 
 /// A connector that goes by the way that was chosen once.
 #[derive(Clone)]
 pub enum Route {
     /// no proxy
-    Direct(HttpConnector),
+    Direct(Tcp),
     /// HTTP's CONNECT, over TLS if the proxy wants it
-    Tunnel(Tunnel<HttpsConnector<HttpConnector>>),
+    Tunnel(HttpsConnector<Tcp>, Intercept),
     /// SOCKS5; names are resolved by the proxy
-    Socks(SocksV5<HttpConnector>),
+    Socks(Tcp, Intercept),
+}
+
+/// A name that does not resolve. What the system says of it has no type and differs from libc to libc.
+#[derive(Debug)]
+pub struct Unresolved(pub io::Error);
+
+/// What keeps the API server from having any part in it.
+#[derive(Debug)]
+pub enum AtProxy {
+    /// no connection to the proxy
+    Unreached(BoxError),
+    /// the proxy connects to no server
+    Refused(BoxError),
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Unresolved {}
+
+impl fmt::Display for AtProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unreached(error) | Self::Refused(error)) = self;
+        error.fmt(f)
+    }
+}
+
+impl Error for AtProxy {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let (Self::Unreached(error) | Self::Refused(error)) = self;
+        Some(&**error)
+    }
 }
 
 impl Route {
@@ -38,27 +80,31 @@ impl Route {
     ///
     /// # Errors
     /// It is no URL of a proxy, or its scheme is none of those spoken here.
-    pub fn new(config: &Config, tcp: HttpConnector) -> Result<Self> {
+    pub fn new(config: &Config, tcp: Tcp) -> Result<Self> {
         let Some(url) = &config.proxy_url else { return Ok(Self::Direct(tcp)) };
         let proxy = parse(&url.to_string(), &config.cluster_url)?;
-        let address = proxy.uri().clone();
-        if address.scheme_str().is_some_and(|scheme| scheme.starts_with("socks5")) {
-            let socks = SocksV5::new(address, tcp);
-            return Ok(Self::Socks(match proxy.raw_auth() {
-                Some((user, password)) => socks.with_auth(user.to_owned(), password.to_owned()),
-                None => socks,
-            }));
+        if proxy.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks5")) {
+            return Ok(Self::Socks(tcp, proxy));
         }
-        let tunnel = Tunnel::new(address, tls_to_proxy(config, tcp)?);
-        Ok(Self::Tunnel(match proxy.basic_auth() {
-            Some(credentials) => tunnel.with_auth(credentials.clone()),
-            None => tunnel,
-        }))
+        Ok(Self::Tunnel(tls_to_proxy(config, tcp)?, proxy))
     }
 }
 
+/// Resolves as the system does.
+pub fn tcp() -> Tcp {
+    HttpConnector::new_with_resolver(GaiResolver::new().map_err(Unresolved as fn(io::Error) -> Unresolved))
+}
+
+/// Without a name and a password: `http://proxy:3128`.
+///
+/// # Errors
+/// As [`Route::new`].
+pub fn shown(url: &Uri, server: &Uri) -> Result<String> {
+    Ok(parse(&url.to_string(), server)?.uri().to_string().trim_end_matches('/').to_owned())
+}
+
 /// What the kubeconfig trusts is trusted here too, as in Go; who we are is the API server's business alone.
-fn tls_to_proxy(config: &Config, tcp: HttpConnector) -> Result<HttpsConnector<HttpConnector>> {
+fn tls_to_proxy(config: &Config, tcp: Tcp) -> Result<HttpsConnector<Tcp>> {
     let mut config = config.clone();
     config.auth_info = AuthInfo::default();
     config.tls_server_name = None;
@@ -87,33 +133,67 @@ impl Service<Uri> for Route {
 
     fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
         match self {
-            Self::Direct(connector) => connector.poll_ready(context).map_err(Into::into),
-            Self::Tunnel(connector) => connector.poll_ready(context).map_err(Into::into),
-            Self::Socks(connector) => connector.poll_ready(context).map_err(Into::into),
+            Self::Direct(connector) | Self::Socks(connector, _) => connector.poll_ready(context).map_err(Into::into),
+            Self::Tunnel(connector, _) => connector.poll_ready(context),
         }
     }
 
     fn call(&mut self, server: Uri) -> Self::Future {
         match self {
             Self::Direct(connector) => connector.call(server).map_ok(MaybeHttpsStream::Http).err_into().boxed(),
-            Self::Tunnel(connector) => connector.call(server).err_into().boxed(),
-            Self::Socks(connector) => connector.call(server).map_ok(MaybeHttpsStream::Http).err_into().boxed(),
+            Self::Tunnel(connector, proxy) => {
+                let (connecting, proxy) = (connector.call(proxy.uri().clone()), proxy.clone());
+                async move { through_tunnel(connecting.await.map_err(AtProxy::Unreached)?, &proxy, server).await }
+                    .boxed()
+            }
+            Self::Socks(connector, proxy) => {
+                let (connecting, proxy) = (connector.call(proxy.uri().clone()), proxy.clone());
+                let connecting = connecting.map_err(|error| AtProxy::Unreached(error.into()));
+                async move { through_socks(connecting.await?, &proxy, server).await }.boxed()
+            }
         }
     }
 }
 
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+async fn through_tunnel(stream: Stream, proxy: &Intercept, server: Uri) -> Result<Stream, BoxError> {
+    let tunnel = Tunnel::new(proxy.uri().clone(), only(stream));
+    let mut tunnel = match proxy.basic_auth() {
+        Some(credentials) => tunnel.with_auth(credentials.clone()),
+        None => tunnel,
+    };
+    Ok(tunnel.call(server).await.map_err(|error| AtProxy::Refused(error.into()))?)
+}
+
+async fn through_socks(stream: TokioIo<TcpStream>, proxy: &Intercept, server: Uri) -> Result<Stream, BoxError> {
+    let socks = SocksV5::new(proxy.uri().clone(), only(stream));
+    let mut socks = match proxy.raw_auth() {
+        Some((user, password)) => socks.with_auth(user.to_owned(), password.to_owned()),
+        None => socks,
+    };
+    let stream = socks.call(server).await.map_err(|error| AtProxy::Refused(error.into()))?;
+    Ok(MaybeHttpsStream::Http(stream))
+}
+
+/// A connector that has connected already: `SocksV5` does not tell why its own has failed.
+fn only<S>(stream: S) -> impl Service<Uri, Response = S, Error = io::Error, Future = Ready<io::Result<S>>> {
+    let mut stream = Some(stream);
+    service_fn(move |_| ready(stream.take().ok_or_else(|| io::Error::other("it is taken"))))
+}
+
 /// The proxy that the environment wants for this server: `HTTPS_PROXY` (or `HTTP_PROXY` for a server without TLS)
-/// unless `NO_PROXY` or the loopback rule spares it. Lower-case names come first.
-pub fn from_environment(server: &Uri, get: impl Fn(&str) -> Option<String>) -> Option<String> {
+/// unless `NO_PROXY` or the loopback rule spares it; and the variable. Lower-case names come first.
+pub fn from_environment(server: &Uri, get: impl Fn(&str) -> Option<String>) -> Option<(String, String)> {
     let value = |name: &str| {
         let names = [name.to_lowercase(), name.to_owned()];
-        names.iter().find_map(|name| get(name).filter(|value| !value.is_empty()))
+        names.into_iter().find_map(|name| Some((get(&name).filter(|value| !value.is_empty())?, name)))
     };
     let (variable, default_port) =
         if server.scheme_str() == Some("http") { ("HTTP_PROXY", 80) } else { ("HTTPS_PROXY", 443) };
     let proxy = value(variable)?;
     let port = server.port_u16().unwrap_or(default_port).to_string();
-    let spared = is_spared(server.host()?, &port, &value("NO_PROXY").unwrap_or_default());
+    let spared = is_spared(server.host()?, &port, &value("NO_PROXY").unwrap_or_default().0);
     (!spared).then_some(proxy)
 }
 
@@ -213,7 +293,7 @@ mod tests {
 
     fn asked(server: &str, variables: &[(&str, &str)]) -> Option<String> {
         let get = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        from_environment(&server.parse().unwrap(), get)
+        from_environment(&server.parse().unwrap(), get).map(|(proxy, _)| proxy)
     }
 
     #[test]

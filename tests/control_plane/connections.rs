@@ -33,7 +33,8 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
     let wire = wire(namespace, refusing());
     let kubeconfig = through(namespace, &wire);
     let waiting = wait(&kubeconfig, "job migrate");
-    waiting.line("Connection refused");
+    let server = format!("https://{} (context test)", wire.address());
+    waiting.line(&format!("cannot reach the API server {server}: connection refused; trying again"));
     let_pass(Duration::from_secs(20));
     wire.set(Faults::default());
     let up = Instant::now();
@@ -57,7 +58,7 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     wire.set(refusing());
     wire.cut(Cut::Rst);
     let down = Instant::now();
-    waiting.line("Connection refused");
+    waiting.line("connection refused");
     within(Duration::from_secs(1), "API server gone: told after", down.elapsed());
     since(down, "two reminders", || waiting.so_far().matches("trying again").count() == 3);
     within(Duration::from_secs(61), "API server gone: second reminder after", down.elapsed());

@@ -41,7 +41,7 @@ pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
     since(Instant::now(), "401", || {
         wire.cut(Cut::Rst);
         let_pass(Duration::from_secs(1));
-        waiting.so_far().contains("401 Unauthorized")
+        waiting.so_far().contains("the token is not accepted (expired?); user test of context test")
     });
     let recoveries = || waiting.so_far().matches("answers again").count();
     let before = recoveries();
@@ -72,10 +72,13 @@ pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace)
     assert!(finished.stderr.contains("hint: ") && finished.stderr.contains("automount"), "{finished:#?}");
     let ca = namespace.cluster().credentials().join("ca.crt");
     fs::copy(ca, folder.join("ca.crt")).expect("the folder takes files");
-    for (file, text) in [("namespace", format!("{}\n", namespace.name())), ("token", namespace.token_for("waiter"))] {
-        fs::write(folder.join(file), text).expect("the folder takes files");
-    }
-    succeeds(in_pod(&folder));
+    let write = |file: &str, text: &str| fs::write(folder.join(file), text).expect("the folder takes files");
+    write("namespace", &format!("{}\n", namespace.name()));
+    write("token", "wrong");
+    let waiting = in_pod(&folder);
+    waiting.line("the service account's token is not accepted (expired?); trying again");
+    write("token", &namespace.token_for("waiter"));
+    succeeds(waiting);
 }
 
 pub fn right_granted_10_s_late_is_enough(namespace: &Namespace) {
@@ -149,7 +152,7 @@ pub fn exec_plugin_runs_again_after_a_401(namespace: &Namespace) {
     let answers = [json!({"token": "revoked"}), json!({"token": namespace.token_for("waiter")})];
     let (kubeconfig, runs) = counting_plugin(&kubeconfig, "refused", &answers);
     let finished = succeeds(wait_for_job(&kubeconfig));
-    assert!(finished.stdout.contains("401 Unauthorized"), "{finished:#?}");
+    assert!(finished.stdout.contains("the credentials of the exec plugin "), "{finished:#?}");
     assert_eq!(runs(), 2);
 }
 

@@ -163,7 +163,13 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
             "",
             user(json!({"token": "t", "username": "jane"})),
         ),
-        case("a wrong token", false, Ends(77, "401 Unauthorized"), "", user(json!({"token": "wrong"}))),
+        case(
+            "a wrong token",
+            false,
+            Ends(77, "the token is not accepted (expired?); user test of context test"),
+            "",
+            user(json!({"token": "wrong"})),
+        ),
         case("a token file", true, Works, "", user(json!({"tokenFile": token_file}))),
         case("a token file beside the kubeconfig", true, Works, "", user(json!({"tokenFile": "token"}))),
         case(
@@ -237,9 +243,22 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
             "",
             set("certificate-authority", authority.into()),
         ),
-        case("no CA: those of the machine do", false, Ends(124, "ertificate"), "", move |cluster, _, _| {
-            no_data(cluster);
-        }),
+        case(
+            "no CA: those of the machine do",
+            false,
+            Ends(124, "is not signed by any CA that this system trusts"),
+            "",
+            move |cluster, _, _| {
+                no_data(cluster);
+            },
+        ),
+        case(
+            "another CA",
+            false,
+            Ends(124, "the certificate of https://10.96.0.1:443 (context test) is not signed by the kubeconfig's CA"),
+            "",
+            set("certificate-authority-data", base64(read(namespace, "stranger.crt").as_bytes()).into()),
+        ),
         case("insecure-skip-tls-verify", true, Works, "", move |cluster, _, _| {
             no_data(cluster);
             cluster["insecure-skip-tls-verify"] = true.into();
@@ -255,7 +274,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "a tls-server-name that is not in the certificate",
             false,
-            Ends(124, "ertificate"),
+            Ends(124, "10.96.0.2, 127.0.0.1, not for example.com"),
             "",
             set("tls-server-name", "example.com".into()),
         ),

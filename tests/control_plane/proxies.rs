@@ -202,7 +202,7 @@ pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespa
         *user = json!({"client-certificate": certificate, "client-key": key});
     });
     let waiting = wait(&kubeconfig, "job migrate");
-    waiting.line("trying again");
+    waiting.line("does not accept the client certificate");
     use_those_of("client");
     succeeds(waiting);
 }
@@ -246,13 +246,18 @@ pub fn empty_root_serves_without_certificates(namespace: &Namespace) {
 
 pub fn proxy_that_refuses_is_named(namespace: &Namespace) {
     let kubeconfig = reader(namespace);
+    let waiting = wait_with(&kubeconfig, "job migrate", &[("HTTPS_PROXY", "http://jane:secret@127.0.0.1:1")]);
+    waiting.line("cannot reach the proxy http://127.0.0.1:1 (HTTPS_PROXY): connection refused");
+    let dead = changed(&kubeconfig, "dead", |cluster, _| cluster["proxy-url"] = "socks5://127.0.0.1:1".into());
+    wait(&dead, "job migrate").line("cannot reach the proxy socks5://127.0.0.1:1 (proxy-url of cluster testbed)");
     let proxy = Proxy::start(Speech::Http);
     let kubeconfig = changed(&kubeconfig, "refused", |cluster, _| {
         cluster["server"] = "https://10.0.0.1".into();
         cluster["proxy-url"] = format!("http://{}", proxy.address).into();
     });
     let waiting = wait(&kubeconfig, "job migrate");
-    waiting.line("tunnel error");
+    let proxy = format!("the proxy http://{} (proxy-url of cluster testbed)", proxy.address);
+    waiting.line(&format!("{proxy} does not connect to https://10.0.0.1 (context test): "));
     for wrong in ["socks4://127.0.0.1:1", "ftp://127.0.0.1", "http://"] {
         let kubeconfig = changed(&kubeconfig, "wrong", |cluster, _| cluster["proxy-url"] = wrong.into());
         let finished = ends_at_once(&kubeconfig, 78);
