@@ -232,7 +232,7 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place>
     let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
     ensure!(!known.is_empty(), "it has no contexts\nhint: name another one by `--kubeconfig FILE` or $KUBECONFIG");
     let Some(name) = wanted.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty()) else {
-        bail!("it has no current context\nhint: {}", contexts(&known));
+        bail!("it has no current context\nhint: {}", right_form(&known));
     };
     let context = place(kubeconfig, name).with_context(|| {
         let problem = match wanted {
@@ -257,13 +257,13 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place>
 /// Near ones, or some of all.
 fn instead(wanted: &str, known: Vec<String>) -> String {
     let within: Vec<String> = known.iter().filter(|name| name.contains(wanted)).take(3).cloned().collect();
-    let all = contexts(&known);
+    let all = right_form(&known);
     let near = if within.is_empty() { near(wanted, known) } else { within };
     let near: Vec<String> = near.iter().map(|name| format!("`--context {name}`")).collect();
     if near.is_empty() { all } else { format!("did you mean {}?", near.join(" or ")) }
 }
 
-fn contexts(known: &[String]) -> String {
+fn right_form(known: &[String]) -> String {
     format!("`--context NAME`, which is one of {}", few(known, 5))
 }
 

@@ -134,7 +134,9 @@ impl Inspector {
             let fields = format!("involvedObject.kind=Job,involvedObject.name={name},reason=Completed");
             missing.has_completed = self.events(namespace, &fields).await.is_ok_and(|events| !events.is_empty());
         }
-        if let (true, Some(namespace)) = (missing.names.as_ref().is_none_or(|it| it.total == 0), target.namespace()) {
+        // No Role can hold that right for a namespace that does not exist: only who may look everywhere is told.
+        let may_know = !self.identity.in_pod && missing.names.as_ref().is_some_and(|names| names.total == 0);
+        if let (true, Some(namespace)) = (may_know, target.namespace()) {
             missing.namespace = self.no_namespace(namespace).await;
         }
         if depth == Depth::LongMissing && kinds::is_final(target) {

@@ -90,7 +90,9 @@ fn method_text(method: &Method, plural: &str) -> String {
             format!("polling by list: watching {plural} is forbidden; `watch` would show changes at once")
         }
         Method::Get(NoWatch::TooOld) => {
-            format!("polling by get: {plural} this old cannot be watched without `list`, which would show changes at once")
+            format!(
+                "polling by get: {plural} this old cannot be watched without `list`, which would show changes at once"
+            )
         }
         Method::Get(_) => {
             format!("polling by get: listing {plural} is forbidden; `list` and `watch` would show changes at once")

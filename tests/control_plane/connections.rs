@@ -148,7 +148,7 @@ fn send_event(namespace: &Namespace, waiting: &Wait) {
     let suspensions = || waiting.so_far().matches("suspended").count();
     let before = suspensions();
     namespace.patch("job/migrate", &json!({"spec": {"suspend": false}}));
-    waiting.line("0 of 1");
+    waiting.line("running: 1 pod active");
     namespace.patch("job/migrate", &json!({"spec": {"suspend": true}}));
     since(Instant::now(), "the Job is suspended again", || suspensions() > before);
 }

@@ -64,17 +64,17 @@ pub fn object_is_ready_when_its_controller_says_so_of_the_present_spec(namespace
     define(namespace);
     let wait = wait(namespace, "{}/a");
     let noun = format!("widget.{}", group(namespace));
-    wait.line(&format!("{noun}/a: waiting: widget a does not exist"));
+    wait.line(&format!("{noun}/a: waiting: does not exist"));
     create(namespace, "a");
-    wait.line("widget a has no status yet");
+    wait.line("waiting: no status yet");
     let ready = |status: &str, observed: u32| {
         let condition = condition("Ready", status, "Building");
         json!({"conditions": [condition], "observedGeneration": observed})
     };
     write_status(namespace, "a", &ready("False", 1));
-    wait.line("widget a is not Ready: its condition is False (Building)");
+    wait.line("waiting: not Ready: its condition is False (Building)");
     namespace.patch(&path(namespace, "a"), &json!({"spec": {"size": 2}}));
-    wait.line("has changed, and its controller has not seen that yet");
+    wait.line("changed, which its controller has not seen yet");
     write_status(namespace, "a", &ready("True", 1));
     write_status(namespace, "a", &ready("True", 2));
     let finished = succeeds(wait);
@@ -88,9 +88,9 @@ pub fn ready_of_an_older_spec_is_not_ready(namespace: &Namespace) {
     write_status(namespace, "a", &json!({"conditions": [condition("Ready", "True", "Up")], "observedGeneration": 1}));
     succeeds(wait(namespace, "{}/a"));
     namespace.patch(&path(namespace, "a"), &json!({"spec": {"size": 2}}));
-    ends(wait(namespace, "{}/a --timeout 0"), 124, "has changed, and its controller has not seen that yet");
+    ends(wait(namespace, "{}/a --timeout 0"), 124, "changed, which its controller has not seen yet");
     let finished =
-        ends(wait(namespace, "{}/a --for condition=ready --timeout 0"), 124, "condition Ready is of an older spec");
+        ends(wait(namespace, "{}/a --for condition=ready --timeout 0"), 124, "condition Ready is about an older spec");
     assert!(finished.stderr.contains("not ready, looked once"), "{finished:#?}");
 }
 
@@ -104,7 +104,7 @@ pub fn stalled_object_has_failed(namespace: &Namespace) {
         wait.line("waiting: ");
     }
     write_status(namespace, "a", &json!({"conditions": [condition("Stalled", "True", "NoSuchChart")]}));
-    ends(plain, 1, "failed: Stalled is True (NoSuchChart)");
+    ends(plain, 1, "a: Stalled is True (NoSuchChart)");
     ends(by_field, 1, "it has failed: Stalled is True (NoSuchChart)");
     succeeds(stalled_or_up);
 }
@@ -122,16 +122,16 @@ pub fn conditions_and_fields_are_waited_for(namespace: &Namespace) {
     }
     create(namespace, "a");
     succeeds(any);
-    up.line("condition Up is not there yet");
-    running.line("{.status.phase} is not there yet");
-    both.line("condition Up is not there yet and {.status.phase} is not there yet; nor is the other met: condition Broken is not there yet");
+    up.line("no condition Up yet");
+    running.line("{.status.phase} is not set yet");
+    both.line("it has no condition Up yet and {.status.phase} is not set yet; nor is the other met: it has no condition Broken yet");
     write_status(namespace, "a", &json!({"phase": "Pending", "conditions": [condition("Up", "False", "Starting")]}));
     succeeds(down);
     up.line("condition Up is False (Starting)");
     running.line("{.status.phase} is Pending");
     write_status(namespace, "a", &json!({"phase": "Running"}));
     succeeds(running);
-    both.line("condition Up is False (Starting); nor is the other met: condition Broken is not there yet");
+    both.line("condition Up is False (Starting); nor is the other met: it has no condition Broken yet");
     write_status(namespace, "a", &json!({"conditions": [condition("Up", "True", "Started")]}));
     succeeds(up);
     succeeds(both);
@@ -142,7 +142,7 @@ pub fn other_alternative_is_enough(namespace: &Namespace) {
     create(namespace, "a");
     let wait =
         wait(namespace, "{}/a --for condition=Up --for jsonpath={.status.phase}=Running --or-for condition=Broken");
-    wait.line("condition Up is not there yet");
+    wait.line("no condition Up yet");
     write_status(namespace, "a", &json!({"conditions": [condition("Broken", "True", "")]}));
     succeeds(wait);
 }
@@ -244,7 +244,7 @@ pub fn kind_that_is_installed_later_is_waited_for(namespace: &Namespace) {
     define(namespace);
     wait.line("does not exist");
     create(namespace, "a");
-    wait.line("{.status.phase} is not there yet");
+    wait.line("{.status.phase} is not set yet");
     write_status(namespace, "a", &json!({"phase": "Running"}));
     succeeds(wait);
 }
@@ -359,7 +359,7 @@ pub fn kind_that_goes_and_comes_back_is_followed_again(namespace: &Namespace) {
     define(namespace);
     create(namespace, "a");
     let wait = wait(namespace, "{}/a --for jsonpath={.status.phase}=Running");
-    wait.line("{.status.phase} is not there yet");
+    wait.line("{.status.phase} is not set yet");
     let definition = format!("customresourcedefinition/widgets.{}", group(namespace));
     namespace.delete(&definition);
     wait.line("does not exist");

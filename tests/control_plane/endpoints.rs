@@ -28,7 +28,7 @@ pub fn service_is_ready_with_as_many_endpoints_as_are_asked_for(namespace: &Name
     let wait = start(namespace, READER, "service db --by endpoints --min 2");
     wait.line("service/db: waiting: does not exist");
     create_service(namespace, "db", "", "selector: {app: db}, ports: [{port: 80}]");
-    wait.line("the Service has no endpoint");
+    wait.line("it has no endpoints");
     let node = create_node(namespace);
     for (pod, address) in [("db-0", "192.0.2.1"), ("db-1", "192.0.2.2")] {
         create_pod(namespace, pod, &node);

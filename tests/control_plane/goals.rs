@@ -187,7 +187,7 @@ pub fn built_in_kinds_are_waited_for_by_conditions_and_fields(namespace: &Namesp
     create_pod(namespace, "db", "app: db");
     available.line("condition Available is False (MinimumReplicasUnavailable");
     running.line("{.status.phase} is Pending");
-    ready.line("condition Ready is not there yet");
+    ready.line("no condition Ready yet");
     make_ready(namespace, "db");
     succeeds(running);
     succeeds(ready);
@@ -206,9 +206,9 @@ pub fn path_has_to_lead_to_one_value(namespace: &Namespace) {
         124,
         "{.spec.containers[*].image} is busybox:1.37",
     );
-    looks(namespace, ALL, "pod/db --for jsonpath={.spec.tolerations[*].key}=x", 124, "leads to 2 values, not to one");
+    looks(namespace, ALL, "pod/db --for jsonpath={.spec.tolerations[*].key}=x", 124, "yields 2 values instead of one");
     looks(namespace, ALL, "pod/db --for jsonpath={.spec.containers}=x", 124, "is not compared with a value");
-    looks(namespace, ALL, "pod/db --for jsonpath={.spec.nothing}", 124, "{.spec.nothing} is not there yet");
+    looks(namespace, ALL, "pod/db --for jsonpath={.spec.nothing}", 124, "{.spec.nothing} is not set yet");
     succeeds(start(namespace, ALL, "pod/db --for jsonpath={.spec.nodeName}"));
     succeeds(start(namespace, ALL, "pod/db --for jsonpath={.spec.containers[?(@.name==\"main\")].image}=busybox:1.37"));
 }
@@ -219,7 +219,7 @@ pub fn deadline_of_a_goal_says_what_is_lacking(namespace: &Namespace) {
     let line = "pod/db --for condition=Ready --for jsonpath={.status.phase}=Running --timeout 1s";
     let finished = start(namespace, ALL, line).finish();
     assert_eq!(finished.code, Some(124), "{finished:#?}");
-    let said = "condition Ready is not there yet and {.status.phase} is Pending";
+    let said = "no condition Ready yet and {.status.phase} is Pending";
     assert!(finished.last_line().contains(said), "{finished:#?}");
 }
 
@@ -234,7 +234,7 @@ pub fn job_that_is_cleaned_up_is_deleted(namespace: &Namespace) {
 pub fn object_that_loses_its_labels_is_not_gone(namespace: &Namespace) {
     namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: lock, labels: {app: shop}}}");
     let mut gone = start(namespace, ALL, "configmap -lapp=shop --for delete");
-    gone.line("0 of 1 configmap as demanded; configmap lock: it still exists");
+    gone.line("0 of 1 ConfigMap as demanded; ConfigMap lock: it still exists");
     namespace.patch("configmap/lock", &json!({"metadata": {"labels": {"app": "other"}}}));
     // Whoever watches has heard of it.
     succeeds(start(namespace, ALL, "configmap -lapp=other --settle 2s"));

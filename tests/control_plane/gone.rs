@@ -45,7 +45,7 @@ fn assert_waits(wait: Wait, remark: &str) {
 fn assert_mark_in_sibling_is_proof(namespace: &Namespace, [own, sibling]: [String; 2]) {
     finish(namespace, &sibling);
     let wait = start(namespace, &own);
-    assert_proven(wait, &format!("job/migrate: {PROVEN}{sibling} of the same revision has waited for it before"));
+    assert_proven(wait, &format!("job/migrate: {PROVEN}{sibling} of the same revision has waited for it"));
 }
 
 pub fn mark_in_a_sibling_of_a_deployment_is_proof(namespace: &Namespace) {
@@ -120,7 +120,7 @@ pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace:
     let status = |name: &str| [container(name, &json!({"running": {"startedAt": null}}))];
     let init_status = json!({"conditions": initialized, "initContainerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{init}"), &init_status);
-    assert_proven(start(namespace, &init), "but this pod was initialized before");
+    assert_proven(start(namespace, &init), "this pod was initialized before");
     let ordinary_status = json!({"conditions": initialized, "containerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{ordinary}"), &ordinary_status);
     assert_waits(start(namespace, &ordinary), NONE_YET);
@@ -231,6 +231,6 @@ pub fn missing_ready_waits_for_a_job_that_exists(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
     let [own, _] = deployment(namespace);
     let wait = start_as(namespace, &own, RULES, "job migrate --missing=ready");
-    wait.line("job/migrate: waiting: the Job");
+    wait.line("job/migrate: waiting: running");
     still_waits(wait);
 }

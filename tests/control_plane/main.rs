@@ -11,6 +11,7 @@ mod custom;
 mod endpoints;
 mod goals;
 mod gone;
+mod helped;
 mod kubeconfigs;
 mod live;
 mod looks;
@@ -61,6 +62,10 @@ fn main() -> ExitCode {
         told:
             blocked_wait_beats_every_30_s_and_asks_seldom,
             mistyped_names_of_other_kinds_are_met_with_near_ones;
+        helped:
+            right_that_would_tell_of_a_hook_is_named_once,
+            many_targets_beat_in_one_line,
+            pod_that_is_not_ready_for_a_reason_of_its_node_is_explained;
         looks:
             n1_rest_without_a_watch_is_proved_by_a_second_list,
             n1_rest_is_not_over_while_requests_fail,
@@ -180,6 +185,11 @@ fn main() -> ExitCode {
         support: job_controller_completes_a_job_with_a_written_pod_status;
         verdicts:
             objects_of_all_fixtures_are_taken_back;
+        helped:
+            service_without_pods_is_met_with_near_ones,
+            namespace_that_does_not_exist_is_told_to_whoever_may_know,
+            last_line_names_what_ended_the_wait_alone,
+            json_says_as_much_as_the_lines;
         told:
             mistyped_name_is_met_with_the_nearest_one,
             nearest_name_is_told_at_a_near_deadline_too,

@@ -150,7 +150,7 @@ pub fn n13_missing_fail_is_for_every_named_target(namespace: &Namespace) {
     }
     create_pod(namespace, "db", "");
     let wait = start(namespace, EVERYTHING, "pod db --missing fail");
-    wait.line("waiting: pod db is Pending, not ready");
+    wait.line("waiting: Pending, not ready");
     namespace.kubectl(&["delete", "pod", "db", "--grace-period=0", "--force"]);
     wait.line("waiting: does not exist");
     std::thread::sleep(Duration::from_secs(4));

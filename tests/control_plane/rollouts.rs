@@ -28,10 +28,10 @@ pub fn deployment_is_rolled_out_with_its_last_pod(namespace: &Namespace) {
     let wait = start(namespace, ALL, "deployment web");
     wait.line("deployment/web: waiting: does not exist");
     create_workload(namespace, "Deployment", "web", "replicas: 2", ON_NO_NODE);
-    wait.line("deployment web has 0 of 2 pods available");
+    wait.line("waiting: 0 of 2 pods available");
     let [one, two] = pods(namespace, "app=web");
     make_ready(namespace, &one);
-    wait.line("deployment web has 1 of 2 pods available");
+    wait.line("waiting: 1 of 2 pods available");
     make_ready(namespace, &two);
     let finished = succeeds(wait);
     assert!(finished.stdout.contains("deployment/web: ready"), "{finished:#?}");
@@ -121,7 +121,7 @@ pub fn deployment_whose_pods_are_refused_says_why(namespace: &Namespace) {
 pub fn deployment_that_is_paused_says_so(namespace: &Namespace) {
     create_workload(namespace, "Deployment", "web", "paused: true", ON_NO_NODE);
     let wait = start(namespace, ALL, "deployment web");
-    wait.line("deployment web has 0 of 1 pod updated: its rollout is paused");
+    wait.line("waiting: 0 of 1 pod updated: its rollout is paused");
     namespace.patch("deployment/web", &json!({"spec": {"paused": false}}));
     let [pod] = pods(namespace, "app=web");
     make_ready(namespace, &pod);
@@ -134,10 +134,10 @@ pub fn every_deployment_of_a_selector_has_to_be_rolled_out(namespace: &Namespace
         namespace.patch(&format!("deployment/{name}"), &json!({"metadata": {"labels": {"part-of": "shop"}}}));
     }
     let wait = start(namespace, ALL, "deployment -lpart-of=shop --settle 100ms");
-    wait.line("0 of 2 deployments rolled out; deployment web has 0 of 1 pod available");
+    wait.line("0 of 2 Deployments rolled out; Deployment web has 0 of 1 pod available");
     let [web] = pods(namespace, "app=web");
     make_ready(namespace, &web);
-    wait.line("1 of 2 deployments rolled out; deployment worker has 0 of 1 pod available");
+    wait.line("1 of 2 Deployments rolled out; Deployment worker has 0 of 1 pod available");
     let [worker] = pods(namespace, "app=worker");
     make_ready(namespace, &worker);
     succeeds(wait);
@@ -147,9 +147,9 @@ pub fn stateful_set_is_rolled_out_pod_by_pod(namespace: &Namespace) {
     let wait = start(namespace, ALL, "sts db");
     wait.line("statefulset/db: waiting: does not exist");
     create_workload(namespace, "StatefulSet", "db", "replicas: 2", ON_NO_NODE);
-    wait.line("statefulset db has 0 of 2 pods ready");
+    wait.line("waiting: 0 of 2 pods ready");
     make_ready(namespace, "db-0");
-    wait.line("statefulset db has 1 of 2 pods ready");
+    wait.line("waiting: 1 of 2 pods ready");
     make_ready(namespace, "db-1");
     succeeds(wait);
 }
@@ -163,7 +163,7 @@ pub fn stateful_set_is_rolled_out_from_its_partition_on(namespace: &Namespace) {
     let before = ["pod/db-0", "pod/db-1"].map(|path| uid(&namespace.get(path)).to_owned());
     change_template(namespace, "statefulset/db", "busybox:1.38");
     let wait = start(namespace, ALL, "statefulset db");
-    wait.line("statefulset db has 1 of 2 pods ready");
+    wait.line("waiting: 1 of 2 pods ready");
     namespace.eventually("another db-1", || namespace.find("pod/db-1").filter(|pod| uid(pod) != before[1]));
     make_ready(namespace, "db-1");
     succeeds(wait);
@@ -171,7 +171,7 @@ pub fn stateful_set_is_rolled_out_from_its_partition_on(namespace: &Namespace) {
     // Now all are to be of the new template.
     namespace.patch("statefulset/db", &json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}));
     let wait = start(namespace, ALL, "statefulset db");
-    wait.line("statefulset db has 1 of 2 pods");
+    wait.line("waiting: 1 of 2 pods");
     namespace.eventually("another db-0", || namespace.find("pod/db-0").filter(|pod| uid(pod) != before[0]));
     make_ready(namespace, "db-0");
     succeeds(wait);
@@ -182,13 +182,13 @@ pub fn daemon_set_is_rolled_out_with_its_pod_on_each_node(namespace: &Namespace)
     wait.line("daemonset/proxy: waiting: does not exist");
     let node = create_node(namespace);
     create_workload(namespace, "DaemonSet", "proxy", "", &on_node_of(namespace));
-    wait.line("daemonset proxy has 0 of 1 pod available");
+    wait.line("waiting: 0 of 1 pod available");
     let [pod] = pods(namespace, "app=proxy");
     make_ready(namespace, &pod);
     succeeds(wait);
     change_template(namespace, "daemonset/proxy", "busybox:1.38");
     let wait = start(namespace, ALL, "daemonset proxy");
-    wait.line("daemonset proxy has 0 of 1 pod");
+    wait.line("waiting: 0 of 1 pod");
     namespace.kubectl(&["delete", "pod", &pod, "--grace-period=0", "--force"]);
     make_ready(namespace, &other_pod(namespace, "app=proxy", &[&pod]));
     succeeds(wait);
@@ -197,14 +197,14 @@ pub fn daemon_set_is_rolled_out_with_its_pod_on_each_node(namespace: &Namespace)
 
 pub fn replica_set_is_complete_with_as_many_pods_as_it_is_to_keep(namespace: &Namespace) {
     let wait = start(namespace, ALL, "rs web");
-    wait.line("replicaset/web: waiting: replicaset web does not exist");
+    wait.line("replicaset/web: waiting: does not exist");
     create_workload(namespace, "ReplicaSet", "web", "replicas: 1", ON_NO_NODE);
     keeps_its_pods(namespace, "replicaset", wait);
 }
 
 pub fn replication_controller_is_complete_with_as_many_pods_as_it_is_to_keep(namespace: &Namespace) {
     let wait = start(namespace, ALL, "rc web");
-    wait.line("replicationcontroller/web: waiting: replicationcontroller web does not exist");
+    wait.line("replicationcontroller/web: waiting: does not exist");
     create_replication_controller(namespace);
     keeps_its_pods(namespace, "replicationcontroller", wait);
 }
@@ -226,13 +226,13 @@ spec:
 }
 
 fn keeps_its_pods(namespace: &Namespace, kind: &str, wait: Wait) {
-    wait.line(&format!("{kind} web has 0 of 1 pod ready"));
+    wait.line(&format!("{kind}/web: waiting: 0 of 1 pod ready"));
     let [one] = pods(namespace, "app=web");
     make_ready(namespace, &one);
     succeeds(wait);
     namespace.patch(&format!("{kind}/web"), &json!({"spec": {"replicas": 2}}));
     let wait = start(namespace, ALL, &format!("{kind} web"));
-    wait.line(&format!("{kind} web has 1 of 2 pods ready"));
+    wait.line(&format!("{kind}/web: waiting: 1 of 2 pods ready"));
     make_ready(namespace, &other_pod(namespace, "app=web", &[&one]));
     succeeds(wait);
 }
@@ -304,7 +304,7 @@ pub fn daemon_set_on_the_same_node_is_judged_by_its_pod_there(namespace: &Namesp
     let line = "daemonset proxy --same-node";
     let at = |node: &str| start_with(namespace, ALL, line, &[("NODE_NAME", node)]);
     let elsewhere = at("elsewhere");
-    elsewhere.line("the DaemonSet has no pod on this node");
+    elsewhere.line("it has no pod on this node");
     let here = at(&node);
     here.line(&format!("pod {pod} on this node is Pending, not ready"));
     set_ready(namespace, &pod, true);

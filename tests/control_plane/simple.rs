@@ -101,11 +101,11 @@ metadata: {name: data}
 spec: {accessModes: [ReadWriteOnce], storageClassName: nobody, resources: {requests: {storage: 1Gi}}}
 ",
     );
-    wait.line("pvc data is Pending");
+    wait.line("pvc/data: waiting: Pending");
     namespace.write_status("persistentvolumeclaim/data", &json!({"phase": "Bound", "capacity": {"storage": "1Gi"}}));
     succeeds(wait);
     namespace.write_status("persistentvolumeclaim/data", &json!({"phase": "Lost"}));
-    ends(start(namespace, ALL, "persistentvolumeclaims/data"), 1, "pvc data has lost its volume");
+    ends(start(namespace, ALL, "persistentvolumeclaims/data"), 1, "pvc/data: lost its volume");
 }
 
 pub fn namespace_is_ready_until_it_is_deleted(namespace: &Namespace) {
@@ -136,14 +136,14 @@ pub fn node_is_ready_by_its_condition(namespace: &Namespace) {
     let wait = start_everywhere(namespace, ALL, &format!("node {name}"));
     wait.line(&format!("node/{name}: waiting: does not exist"));
     create_node(namespace);
-    wait.line(&format!("node {name} has no condition Ready yet"));
+    wait.line(&format!("node/{name}: waiting: no condition Ready yet"));
     let ready = |status: &str, reason: &str, message: &str| {
         let condition = json!({"type": "Ready", "status": status, "reason": reason, "message": message});
         namespace.write_status(&format!("node/{name}"), &json!({"conditions": [condition]}));
     };
     ready("False", "KubeletNotReady", "container runtime is down");
     wait.line(&format!(
-        "node {name} is not Ready: its condition is False (KubeletNotReady: container runtime is down)"
+        "node/{name}: waiting: not Ready: its condition is False (KubeletNotReady: container runtime is down)"
     ));
     ready("True", "KubeletReady", "");
     succeeds(wait);
@@ -170,7 +170,7 @@ pub fn definition_whose_names_are_taken_has_failed(namespace: &Namespace) {
     let mut other = definition(namespace, "gadgets", "Widget", "Namespaced");
     other["spec"]["names"]["singular"] = "gadget".into();
     namespace.apply_object(&other);
-    ends(wait, 1, "has names that are taken: ");
+    ends(wait, 1, "names that another one uses: ");
 }
 
 pub fn ingress_is_ready_with_an_address(namespace: &Namespace) {
@@ -184,7 +184,7 @@ metadata: {name: web}
 spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
 ",
     );
-    wait.line("ingress web has no address yet");
+    wait.line("waiting: no address yet");
     namespace.write_status("ingress/web", &json!({"loadBalancer": {"ingress": [{"hostname": "web.example.com"}]}}));
     succeeds(wait);
 }
@@ -193,9 +193,9 @@ pub fn service_is_ready_with_the_address_of_its_load_balancer(namespace: &Namesp
     let wait = start(namespace, ALL, "svc web --by load-balancer");
     wait.line("service/web: waiting: does not exist");
     create_service(namespace, "web", "", "ports: [{port: 80}]");
-    wait.line("service web is of type ClusterIP, which gets no load balancer");
+    wait.line("waiting: of type ClusterIP, which gets no load balancer");
     namespace.patch("service/web", &json!({"spec": {"type": "LoadBalancer"}}));
-    wait.line("service web has no address yet");
+    wait.line("waiting: no address yet");
     namespace.write_status("service/web", &json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}));
     succeeds(wait);
 }

@@ -107,9 +107,7 @@ pub fn job_is_not_done_while_pods_end_that_its_success_policy_spares(namespace: 
     let mut wait = start(namespace, READER, "job migrate");
     wait.line("2 pods active");
     end_pods(namespace, &index(0), "Succeeded");
-    wait.line(
-        "waiting: succeeded; its last pods are stopping",
-    );
+    wait.line("waiting: succeeded; its last pods are stopping");
     assert!(wait.is_running(), "the other pod may still write");
     end_pods(namespace, &index(1), "Failed");
     succeeds(wait);
@@ -161,6 +159,7 @@ pub fn failed_job_is_an_end_for_job_we(namespace: &Namespace) {
     let wait = start(namespace, READER, "job-we migrate");
     wait.line("waiting: running");
     end_job(namespace, "migrate", "Failed");
+    wait.line("job-we/migrate: failed (job-we accepts that): BackoffLimitExceeded: ");
     succeeds(wait);
     looks(namespace, READER, "job migrate", 1, "BackoffLimitExceeded");
 }
@@ -194,7 +193,7 @@ pub fn finished_job_of_the_last_release_is_stale(namespace: &Namespace) {
     end_job(namespace, "migrate", "Succeeded");
     await_condition(namespace, "migrate", "Complete");
     let wait = start(namespace, READER, "job migrate -lrelease=7");
-    wait.line("job/migrate -lrelease=7: waiting: job migrate exists, but does not match release=7");
+    wait.line("job/migrate -lrelease=7: waiting: exists, but does not match release=7");
     namespace.delete("job/migrate");
     wait.line("does not exist anymore; last seen: exists, but does not match release=7");
     create_job_with(namespace, "migrate", "release: '7'", "", ON_NO_NODE);
@@ -251,7 +250,13 @@ pub fn evicted_pod_counts_only_if_nobody_replaces_it(namespace: &Namespace) {
     let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory. "});
     create_pod(namespace, "bare", "app: bare");
     namespace.write_status("pod/bare", &evicted);
-    looks(namespace, READER, "pod bare", 1, "pod/bare: Evicted: The node was low on resource: memory; nothing replaces it");
+    looks(
+        namespace,
+        READER,
+        "pod bare",
+        1,
+        "pod/bare: Evicted: The node was low on resource: memory; nothing replaces it",
+    );
     create_workload(namespace, "ReplicaSet", "web", "", ON_NO_NODE);
     write_pods(namespace, "app=web", &evicted);
     let next = live_pods(namespace, "app=web").swap_remove(0);
@@ -310,7 +315,13 @@ pub fn failed_pod_of_a_job_points_to_the_job(namespace: &Namespace) {
     end_job(namespace, "migrate", "Failed");
     await_condition(namespace, "migrate", "Failed");
     for mode in ["pod", "pod-wr", "pod-we"] {
-        looks(namespace, READER, &format!("{mode} -ljob-name=migrate"), 124, "is owned by job/migrate: wait for that");
+        looks(
+            namespace,
+            READER,
+            &format!("{mode} -ljob-name=migrate"),
+            124,
+            "it belongs to job/migrate: wait for that instead",
+        );
     }
 }
 
@@ -333,7 +344,7 @@ pub fn service_is_ready_with_the_pods_behind_it(namespace: &Namespace) {
 pub fn service_without_a_selector_is_ready_with_its_slices(namespace: &Namespace) {
     create_service(namespace, "db", "tier: data", "ports: [{port: 5432}]");
     let wait = start(namespace, READER, "service db");
-    wait.line("waiting: the Service has no selector and no endpoint");
+    wait.line("waiting: it has neither a selector nor endpoints");
     let slice = |ready: bool| {
         namespace.apply(&format!(
             "
@@ -355,7 +366,7 @@ endpoints: [{{addresses: [192.0.2.1], conditions: {{ready: {ready}}}}}]
 pub fn service_without_a_selector_is_ready_with_its_endpoints(namespace: &Namespace) {
     create_service(namespace, "db", "tier: data", "ports: [{port: 5432}]");
     let wait = start(namespace, READER, "service-wr db");
-    wait.line("waiting: the Service has no selector and no endpoint");
+    wait.line("waiting: it has neither a selector nor endpoints");
     namespace.apply(
         "
 apiVersion: v1
@@ -384,7 +395,7 @@ pub fn every_service_of_a_label_has_to_be_ready(namespace: &Namespace) {
     create_pod(namespace, "cache-0", "app: cache");
     make_ready(namespace, "cache-0");
     succeeds(wait);
-    looks(namespace, READER, "service-wr -ltier=data --min 4", 124, "3 services ready, at least 4 needed");
+    looks(namespace, READER, "service-wr -ltier=data --min 4", 124, "3 Services ready, at least 4 needed");
 }
 
 pub fn service_with_another_selector_has_other_pods_behind_it(namespace: &Namespace) {

@@ -125,7 +125,7 @@ pub fn job_beside_an_unready_pod_is_not_enough_for_all_but_for_any(namespace: &N
     wait.line("pod/db-0: waiting");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
-    ends(start(namespace, READER, "job/migrate pod/db-0 --timeout=0"), 124, "pod/db-0: pod db-0 is Pending, not ready");
+    ends(start(namespace, READER, "job/migrate pod/db-0 --timeout=0"), 124, "pod/db-0: Pending, not ready");
 }
 
 pub fn complete_job_takes_one_request(namespace: &Namespace) {

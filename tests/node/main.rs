@@ -38,6 +38,9 @@ fn main() -> ExitCode {
             log_with_escapes_and_long_lines,
             backoff_limit,
             active_deadline,
+            migration_that_crashes_and_restarts,
+            restarted_migration_whose_pod_is_gone_is_still_explained,
+            no_logs_quotes_nothing_that_a_program_wrote,
             event_on_the_waiting_pod;
         releases:
             rollout_of_an_image_that_does_not_exist_fails_until_it_is_taken_back,

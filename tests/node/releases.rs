@@ -109,7 +109,7 @@ pub fn six_kinds_are_waited_for_with_the_printed_role_alone(namespace: &Namespac
     for target in targets.split(", ").map(|target| target.replace("deploy/", "deployment/")) {
         assert!(end.log.contains(&format!("] {target}: ready")), "{target}: {}", end.log);
     }
-    assert!(!end.log.contains("forbidden") && !end.log.contains("polling"), "{}", end.log);
+    assert!(!end.log.contains("is forbidden: ") && !end.log.contains("polling"), "{}", end.log);
     assert!(!end.log.contains("hunter2") && !end.message.contains("hunter2"), "{}", end.log);
 }
 

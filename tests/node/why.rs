@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::{
     Namespace,
     objects::{await_event, await_gone, create_job_with, create_pod_with, create_script},
@@ -24,10 +24,14 @@ const RIGHTS: &str = "[
 
 /// Starts a pod whose only container waits.
 fn start(namespace: &Namespace, arguments: &str, labels: &str) {
+    start_with(namespace, arguments, labels, "Never");
+}
+
+fn start_with(namespace: &Namespace, arguments: &str, labels: &str, restarts: &str) {
     namespace.kubeconfig_for("waiter", Some(RIGHTS));
     let image = namespace.cluster().image();
     let container = format!("{{name: wait, image: {image}, imagePullPolicy: IfNotPresent, args: [{arguments}]}}");
-    let spec = "serviceAccountName: waiter, restartPolicy: Never, terminationGracePeriodSeconds: 0";
+    let spec = format!("serviceAccountName: waiter, restartPolicy: {restarts}, terminationGracePeriodSeconds: 0");
     create_pod_with(namespace, "waiter", labels, &format!("{spec}, containers: [{container}]"));
 }
 
@@ -178,7 +182,7 @@ pub fn crash_loop(namespace: &Namespace) {
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "container app of pod app failed with exit code 4, N restarts",
-        "container app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
+        "container app of pod app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
         "last line of container app of pod app:",
         "| there is no licence",
     ];
@@ -191,7 +195,7 @@ pub fn out_of_memory(namespace: &Namespace) {
     let told = wait(namespace, "job, migrate");
     let expected = [
         "container migrate of pod POD was killed for using more memory than its limit (OOMKilled, exit code 137)",
-        "container migrate, image docker.io/library/busybox:1.37: exit code 137 (OOMKilled), 0 restarts",
+        "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 137 (OOMKilled)",
         "last line of container migrate of pod POD:",
         "| loading",
     ];
@@ -226,7 +230,7 @@ pub fn missing_config_map(namespace: &Namespace) {
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "pod app cannot start container app: ConfigMap settings does not exist",
-        "container app, image busybox:1.37: CreateContainerConfigError: configmap \"settings\" not found",
+        "container app of pod app, image busybox:1.37: CreateContainerConfigError: configmap \"settings\" not found",
     ];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
@@ -247,7 +251,7 @@ pub fn failing_init_container(namespace: &Namespace) {
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "init container prepare of pod app failed with exit code 7, N restarts",
-        "init container prepare, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
+        "init container prepare of pod app, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
         "last line of container prepare of pod app:",
         "| no route to db",
     ];
@@ -327,7 +331,7 @@ pub fn migration_with_a_traceback(namespace: &Namespace) {
     let told = wait(namespace, "job, migrate");
     let expected = [
         "container migrate of pod POD failed with exit code 1",
-        "container migrate, image docker.io/library/busybox:1.37: exit code 1 (Error), 0 restarts",
+        "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 1 (Error)",
         "last 20 lines of container migrate of pod POD:",
         "| step 15",
         "| step 30",
@@ -357,13 +361,80 @@ pub fn backoff_limit(namespace: &Namespace) {
     let told = wait(namespace, "job, migrate");
     let expected = [
         "container migrate of pod POD failed with exit code 3 (and 1 more pod)",
-        "container migrate of pod POD failed with exit code 3",
-        "container migrate, image docker.io/library/busybox:1.37: exit code 3 (Error), 0 restarts",
+        "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error)",
         "last line of container migrate of pod POD:",
         "| attempt",
     ];
     assert_told(&told, 1, "failed after ", "job/migrate", &expected);
-    assert!(told.message[0].ends_with(", 2 failed (backoffLimit 1)"), "{told:#?}");
+    let other = "job/migrate: container migrate of pod POD failed with exit code 3";
+    assert!(told.log.iter().any(|line| line == other), "the other pod comes later: {told:#?}");
+    assert!(told.message[0].ends_with("; 2 failed (backoffLimit 1)"), "{told:#?}");
+}
+
+/// The commonest migration in published charts: its container is started again, and its pod deleted at the end.
+fn restart_until_it_fails(namespace: &Namespace, grace: u32) {
+    let script = "echo connecting; sleep 3; echo ERROR no such host; exit 3";
+    let container = format!("{{name: migrate, image: 'busybox:1.37', command: [sh, -c, '{script}']}}");
+    let pod = format!("restartPolicy: OnFailure, terminationGracePeriodSeconds: {grace}, containers: [{container}]");
+    create_job_with(namespace, "migrate", "", "backoffLimit: 2", &pod);
+}
+
+const RESTARTED: [&str; 5] = [
+    "container migrate of pod POD failed with exit code 3, N restarts",
+    "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error), N restarts",
+    "last 2 lines of the previous run of container migrate of pod POD:",
+    "| connecting",
+    "| ERROR no such host",
+];
+
+pub fn migration_that_crashes_and_restarts(namespace: &Namespace) {
+    restart_until_it_fails(namespace, 30);
+    let told = wait(namespace, "job, migrate");
+    assert_told(&told, 1, "failed after ", "job/migrate", &RESTARTED);
+    let first = told.log.iter().position(|line| line.ends_with(RESTARTED[0])).expect("the cause");
+    let failed = told.log.iter().position(|line| line.starts_with("job/migrate: failed: ")).expect("its end");
+    assert!(first < failed, "it is named while it is retried: {told:#?}");
+}
+
+/// The pod is deleted with its log, and the waiting container is started again after that.
+pub fn restarted_migration_whose_pod_is_gone_is_still_explained(namespace: &Namespace) {
+    restart_until_it_fails(namespace, 0);
+    start_with(namespace, "job, migrate", "", "OnFailure");
+    let message = namespace.eventually("a second end of the wait", || {
+        let status = namespace.get("pod/waiter").pointer("/status/containerStatuses/0").cloned()?;
+        let ends = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
+        let second =
+            ends.into_iter().find(|end| end["message"].as_str().is_some_and(|text| text.contains("earlier run")));
+        second.map(|end| lines(end["message"].as_str().unwrap_or_default()))
+    });
+    let saw = format!("job/migrate: an earlier run of this container saw: {}", RESTARTED[0]);
+    assert_in_order(&message, &[saw, RESTARTED[4].to_owned()]);
+}
+
+/// What programs have written may hold secrets: with `--no-logs` none of it is in any output.
+pub fn no_logs_quotes_nothing_that_a_program_wrote(namespace: &Namespace) {
+    let canary = "canary-9f3c";
+    let script = format!("echo {canary}; echo {canary} >/dev/termination-log; exit 3");
+    create_script(namespace, "migrate", "backoffLimit: 0", &script);
+    let pod = namespace.eventually("its pod", || namespace.list("pod", "job-name=migrate").first().cloned());
+    let name = pod["metadata"]["name"].as_str().expect("a name");
+    namespace.apply_object(&json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "secret"}, "type": "Warning", "reason": "Seen",
+        "message": format!("a message with {canary}"), "lastTimestamp": "2026-01-01T00:00:00Z",
+        "involvedObject": {"kind": "Pod", "namespace": namespace.name(), "name": name},
+    }));
+    let quoted = wait(namespace, "job, migrate");
+    let said = format!("{quoted:?}");
+    assert!(said.matches(canary).count() >= 5, "without it, logs, messages and events are quoted: {quoted:#?}");
+    for (form, arguments) in [("plain", "job, migrate"), ("json", "job, migrate, --output, json")] {
+        namespace.delete("pod/waiter");
+        await_gone(namespace, "pod/waiter");
+        let told = wait(namespace, &format!("{arguments}, --no-logs, --events, --log-level, trace"));
+        assert!(!format!("{told:?}").contains(canary), "{form}: {told:#?}");
+        assert!(format!("{told:?}").contains("failed with exit code 3"), "{form}: {told:#?}");
+        let events = namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting");
+        assert!(!events.map(|event| event.to_string()).collect::<String>().contains(canary), "{form}");
+    }
 }
 
 pub fn active_deadline(namespace: &Namespace) {
@@ -384,8 +455,8 @@ pub fn active_deadline(namespace: &Namespace) {
 /// The hint comes after a minute, which is as long as `eventually` waits for anything.
 pub fn hook_that_waits_for_itself(namespace: &Namespace) {
     start(namespace, "job, migrate", "helm.sh/chart: shop-1.2.3");
-    let hint = "job/migrate: hint: Helm has made this pod. If job/migrate is a post-install or post-upgrade hook and Helm \
-                waits (--wait, --atomic), it runs only after this very workload is ready, which waits for it: make it a \
+    let hint = "job/migrate: hint: Helm created this pod. If job/migrate is a post-install or post-upgrade hook and Helm \
+                waits (--wait, --atomic), it runs only after this workload is ready, which waits for it: make it a \
                 pre-install and pre-upgrade hook, or no hook";
     let limit = Instant::now() + 3 * testbed::LIMIT;
     while !lines(&namespace.log_so_far("waiter", "wait")).iter().any(|line| line == hint) {
@@ -408,10 +479,8 @@ pub fn event_on_the_waiting_pod(namespace: &Namespace) {
         namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting").collect();
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["involvedObject"]["uid"], namespace.get("pod/waiter")["metadata"]["uid"]);
-    let message = format!(
-        "waiting for job/migrate: does not exist; there is no Job at all in namespace {}",
-        namespace.name()
-    );
+    let message =
+        format!("waiting for job/migrate: does not exist; there is no Job at all in namespace {}", namespace.name());
     assert_eq!(events[0]["message"], message);
     let described = namespace.kubectl(&["describe", "pod", "waiter"]);
     let line = described.lines().find(|line| line.contains(&message)).unwrap_or_else(|| panic!("{described}"));

@@ -110,15 +110,15 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     }
     let findings = pod::findings(&evidence.pods, &evidence.events);
     let folded = fold(&evidence.events);
+    if let ([], Some((first, more))) = (findings.as_slice(), evidence.earlier.split_first()) {
+        let headline = Some(format!("{}{first}", earlier::SAW));
+        return Explanation { headline, states: more.to_vec(), gaps, ..Explanation::default() };
+    }
     let headline = match findings.as_slice() {
         [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
         [] => no_pods(target, evidence, &folded).or_else(|| evidence.near.as_ref().map(near::headline)),
         [worst, others @ ..] => Some(worst_of(worst, others.len(), &folded)),
     };
-    if let (None, Some((first, more))) = (&headline, evidence.earlier.split_first()) {
-        let headline = Some(format!("{}{first}", earlier::SAW));
-        return Explanation { headline, states: more.to_vec(), gaps, ..Explanation::default() };
-    }
     let states = findings.first().map_or_else(Vec::new, |worst| pod::states(worst.pod));
     let mut others: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
     // Events repeat what the status says, in other letters: only what is new is told.
