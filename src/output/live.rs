@@ -1,73 +1,157 @@
 //! The live view on a terminal: one line for each target, redrawn in place below the transcript, gone at the end.
 //!
-//! indicatif draws, measures the terminal each time and cuts lines to its width. Only `output`'s thread is here.
+//! It keeps what is on the screen and says what has to be written; writing is `output`'s. The cursor rests on an empty
+//! line above the rows. From there everything below can be erased, whatever a resize has made of it: some terminals
+//! wrap what became too long, others cut it. And what somebody types (`^C`) shows up where it harms nothing.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
+use super::layout::{self, Size};
 use super::lines::Row;
 use super::style::State;
 
-/// Draws; erases what it has drawn when it is dropped.
+/// What to draw, and what was drawn.
 pub struct Live {
-    screen: MultiProgress,
     color: bool,
-    lines: Vec<Drawn>,
+    rows: Vec<Row>,
+    /// how long each took to be ready
+    took: Vec<Option<Duration>>,
     started: Instant,
-}
-
-struct Drawn {
-    bar: ProgressBar,
-    row: Row,
-    /// how long it took to be ready
-    took: Option<Duration>,
+    /// what is on the screen, and the size that this was made for
+    drawn: Option<(Size, Vec<String>)>,
 }
 
 impl Live {
     /// Nothing is drawn yet.
     pub fn start(color: bool) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        Self { screen, color, lines: Vec::new(), started: Instant::now() }
+        Self { color, rows: Vec::new(), took: Vec::new(), started: Instant::now(), drawn: None }
     }
 
-    /// Draws these rows; their number stays the same.
+    /// What [`Live::draw`] draws from now on; the number of rows stays the same.
     pub fn show(&mut self, rows: Vec<Row>) {
-        while self.lines.len() < rows.len() {
-            let style = ProgressStyle::with_template("{prefix}{wide_msg}").expect("the template is one");
-            let bar = self.screen.add(ProgressBar::no_length().with_style(style));
-            let row = Row { state: State::Unknown, target: String::new(), text: String::new() };
-            self.lines.push(Drawn { bar, row, took: None });
-        }
         let elapsed = self.started.elapsed();
-        for (line, row) in self.lines.iter_mut().zip(rows) {
-            line.took = (row.state == State::Ready).then(|| line.took.unwrap_or(elapsed));
-            line.row = row;
+        self.took.resize(rows.len(), None);
+        for (took, row) in self.took.iter_mut().zip(&rows) {
+            *took = (row.state == State::Ready).then(|| took.unwrap_or(elapsed));
         }
-        self.tick();
+        self.rows = rows;
     }
 
-    /// Draws again, with the time that has passed.
-    pub fn tick(&mut self) {
-        let width = self.lines.iter().map(|line| line.row.target.len()).max().unwrap_or_default();
-        for Drawn { bar, row, took } in &self.lines {
-            let elapsed =
-                humantime::format_duration(Duration::from_secs(took.unwrap_or(self.started.elapsed()).as_secs()));
-            let state = row.state.color(&format!("{:<8}", row.state), self.color);
-            bar.set_prefix(format!("{state}{:<width$}  {elapsed:>7}  ", row.target));
-            bar.set_message(row.text.clone());
+    /// What to write so that a terminal of this size shows the rows; nothing if it does.
+    pub fn draw(&mut self, size: Size) -> String {
+        let elapsed = self.started.elapsed();
+        let rows = self.rows.iter().zip(&self.took).map(|(row, took)| (row, took.unwrap_or(elapsed))).collect();
+        let lines = layout::lines(rows, size, self.color);
+        if self.drawn.as_ref().is_some_and(|(at, drawn)| *at == size && *drawn == lines) {
+            return String::new();
         }
+        let mut text = self.erase(size).to_owned();
+        if !lines.is_empty() {
+            text += &drawing(&lines);
+            self.drawn = Some((size, lines));
+        }
+        text
     }
 
-    /// Writes something else above it.
-    pub fn aside(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.screen.suspend(write)
+    /// What to write before anything else is said, on a terminal of this size.
+    pub fn erase(&mut self, size: Size) -> &'static str {
+        match self.drawn.take() {
+            None => "",
+            // Where the cursor was saved may be anywhere now, but it is where it was in the text.
+            Some((at, _)) if at != size => "\r\x1b[J",
+            // Wherever it is after what was typed.
+            Some(_) => "\x1b8\x1b[J",
+        }
     }
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        let _ = self.screen.clear();
+/// Not a line wraps, even if the terminal is narrower than a moment ago or shows a character wider than it should be:
+/// so many lines down, so many up.
+fn drawing(lines: &[String]) -> String {
+    let rows: String = lines.iter().map(|line| format!("\r\n{line}")).collect();
+    format!("\x1b[?7l{rows}\x1b[{}A\r\x1b[?7h\x1b7", lines.len())
+}
+
+/// Of the terminal that is stdout; one that does not say gets what terminals have had for long.
+pub fn size() -> Size {
+    let size = tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    let (rows, columns) = size.map_or((24, 80), |size| (size.ws_row, size.ws_col));
+    Size { rows: rows.into(), columns: columns.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use vt100::Parser;
+
+    use super::*;
+
+    fn lengths(size: Size) -> (NonZeroU16, NonZeroU16) {
+        let length = |length| u16::try_from(length).ok().and_then(NonZeroU16::new).expect("a screen is small");
+        (length(size.rows), length(size.columns))
+    }
+
+    fn terminal(size: Size) -> Parser {
+        let (rows, columns) = lengths(size);
+        Parser::new(rows, columns, 0)
+    }
+
+    fn shown(terminal: &Parser) -> Vec<String> {
+        let screen = terminal.screen();
+        let mut rows: Vec<String> =
+            screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect();
+        rows.truncate(rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1));
+        rows
+    }
+
+    /// Most terminals wrap what has become too long; the cursor stays where it was in the text.
+    fn wrapped(old: Parser, size: Size) -> Parser {
+        let mut new = terminal(size);
+        let (rows, cursor) = (shown(&old), usize::from(old.screen().cursor_position().0));
+        let heights = rows.iter().map(|row| row.chars().count().div_ceil(size.columns).max(1));
+        let up: usize = heights.skip(cursor).sum();
+        new.process(format!("{}\r\x1b[{}A", rows.join("\r\n"), up.saturating_sub(1)).as_bytes());
+        new
+    }
+
+    fn cut(mut terminal: Parser, size: Size) -> Parser {
+        let (rows, columns) = lengths(size);
+        terminal.screen_mut().set_size(rows, columns);
+        terminal
+    }
+
+    #[test]
+    fn nothing_of_it_is_left_whatever_a_terminal_does() {
+        let sizes = [(15, 80), (15, 40), (15, 12), (15, 200), (8, 30), (30, 100), (4, 20), (20, 60)];
+        let row = |index: usize| Row {
+            state: if index % 2 == 0 { State::Ready } else { State::Waiting },
+            target: format!("configmap/settings-{index}"),
+            text: "a reason that needs some room".repeat(index % 7),
+        };
+        for resized in [wrapped, cut] {
+            let mut live = Live::start(false);
+            let mut screen = terminal(Size { rows: 15, columns: 80 });
+            live.show((0..30).map(row).collect());
+            for (rows, columns) in sizes {
+                let size = Size { rows, columns };
+                screen = resized(screen, size);
+                screen.process(live.draw(size).as_bytes());
+                // Somebody types.
+                screen.process(b"\r\n^C");
+                screen.process(live.erase(size).as_bytes());
+                screen.process(b"[time] said\r\n");
+                screen.process(live.draw(size).as_bytes());
+                let lines = shown(&screen);
+                let (said, drawn) = lines.split_at(lines.iter().position(String::is_empty).unwrap_or(lines.len()));
+                assert!(!said.is_empty() && said.iter().all(|line| line == "[time] said"), "{size:?}: {lines:#?}");
+                let expected = live.drawn.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default();
+                assert_eq!(drawn.get(1..).unwrap_or_default(), expected, "{size:?}");
+                assert_eq!(live.draw(size), "", "it is drawn only when something has changed");
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A log pipe that nobody reads, a closed one or a full disk must neither hold up the exit nor end the wait, so a text
 //! that finds the queue full is dropped and every write error is ignored.
 
+mod layout;
 pub mod lines;
 mod live;
 pub mod style;
@@ -129,35 +130,35 @@ impl Output {
 fn write_all(texts: &Receiver<Text>, writes: &AtomicU64) {
     let mut live: Option<Live> = None;
     loop {
-        // Only a live view has something to do without a text.
-        let text = if live.is_some() { texts.recv_timeout(TICK) } else { texts.recv().map_err(RecvTimeoutError::from) };
+        // The live view is drawn when there is nothing else to write, and stays below it.
+        let text = texts.try_recv().or_else(|_| match &mut live {
+            Some(live) => {
+                write(&mut io::stdout(), live.draw(live::size()).as_bytes(), writes);
+                texts.recv_timeout(TICK)
+            }
+            None => texts.recv().map_err(RecvTimeoutError::from),
+        });
+        if let (Ok(Text::Out(_) | Text::Err(_) | Text::Flush(_)), Some(live)) = (&text, &mut live) {
+            write(&mut io::stdout(), live.erase(live::size()).as_bytes(), writes);
+        }
         match text {
-            Ok(Text::Out(bytes)) => above(live.as_ref(), || write(&mut io::stdout(), &bytes, writes)),
-            Ok(Text::Err(bytes)) => above(live.as_ref(), || write(&mut io::stderr(), &bytes, writes)),
+            Ok(Text::Out(bytes)) => write(&mut io::stdout(), &bytes, writes),
+            Ok(Text::Err(bytes)) => write(&mut io::stderr(), &bytes, writes),
             Ok(Text::Rows(rows, color)) => live.get_or_insert_with(|| Live::start(color)).show(rows),
             Ok(Text::Flush(done)) => {
-                drop(live.take());
+                live = None;
                 let _ = done.try_send(());
             }
-            Err(RecvTimeoutError::Timeout) => live.iter_mut().for_each(Live::tick),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-/// The live view stays below everything else.
-fn above(live: Option<&Live>, write: impl FnOnce() -> io::Result<()>) {
-    let _ = match live {
-        Some(live) => live.aside(write),
-        None => write(),
-    };
-}
-
-fn write(to: &mut impl Write, bytes: &[u8], writes: &AtomicU64) -> io::Result<()> {
+fn write(to: &mut impl Write, bytes: &[u8], writes: &AtomicU64) {
     writes.fetch_add(1, Ordering::Relaxed);
-    let written = to.write_all(bytes).and_then(|()| to.flush());
+    let _ = to.write_all(bytes).and_then(|()| to.flush());
     writes.fetch_add(1, Ordering::Relaxed);
-    written
 }
 
 /// One log line of tracing's, handed over when it is complete.

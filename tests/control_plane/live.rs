@@ -21,7 +21,7 @@ use testbed::{
     LIMIT, Namespace,
     machine::{self},
     objects::{create_job, end_job},
-    scene::{EVERYTHING, changed, exec_credential, plugin, program, write_script},
+    scene::{ALL, EVERYTHING, changed, exec_credential, plugin, program, write_script},
 };
 use vt100::Parser;
 
@@ -50,13 +50,13 @@ fn nonzero(number: u16) -> NonZeroU16 {
 impl Terminal {
     fn start(namespace: &Namespace, columns: u16, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let kubeconfig = namespace.kubeconfig_for("waiter", Some(EVERYTHING));
-        Self::start_with(&kubeconfig, columns, arguments, environment, false)
+        Self::start_with(&kubeconfig, (30, columns), arguments, environment, false)
     }
 
-    /// `talks`: what is typed is read, and stderr is seen, too.
+    /// `talks`: what is typed is read, keys send signals, and stderr is seen, too.
     fn start_with(
         kubeconfig: &Path,
-        columns: u16,
+        (rows, columns): (u16, u16),
         arguments: &[&str],
         environment: &[(&str, &str)],
         talks: bool,
@@ -64,10 +64,13 @@ impl Terminal {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("it is ours");
         unlockpt(&terminal).expect("it is ours");
-        tcsetwinsize(&terminal, size(30, columns)).expect("it has a size");
+        tcsetwinsize(&terminal, size(rows, columns)).expect("it has a size");
         let path = ptsname(&terminal, Vec::new()).expect("its other end has a name");
         let stdout = open(path, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other end");
-        let mut command = machine::bound(program());
+        let mut command = machine::bound(if talks { "setsid".into() } else { program() });
+        if talks {
+            command.arg("--ctty").arg(program());
+        }
         command
             .args(arguments)
             .env_clear()
@@ -84,8 +87,8 @@ impl Terminal {
         let child = command.stdout(stdout).spawn().expect("it starts");
         // The other end is the child's alone, so that reading ends with it.
         drop(command);
-        let screen =
-            Arc::new(Mutex::new(Screen { bytes: Vec::new(), parser: Parser::new(nonzero(30), nonzero(columns), 0) }));
+        let parser = Parser::new(nonzero(rows), nonzero(columns), 0);
+        let screen = Arc::new(Mutex::new(Screen { bytes: Vec::new(), parser }));
         let source = std::fs::File::from(terminal.try_clone().expect("a second handle"));
         let reader = thread::spawn({
             let screen = Arc::clone(&screen);
@@ -118,8 +121,15 @@ impl Terminal {
     }
 
     fn resize(&self, columns: u16) {
-        tcsetwinsize(&self.near_end, size(30, columns)).expect("it has a size");
-        self.screen().parser.screen_mut().set_size(nonzero(30), nonzero(columns));
+        let mut screen = self.screen();
+        let screen = screen.parser.screen_mut();
+        let rows = screen.size().0;
+        tcsetwinsize(&self.near_end, size(rows.get(), columns)).expect("it has a size");
+        screen.set_size(rows, nonzero(columns));
+    }
+
+    fn press(&self, keys: &[u8]) {
+        rustix::io::write(&self.near_end, keys).expect("somebody reads");
     }
 
     /// The exit code, the last screen and all that was written.
@@ -151,9 +161,13 @@ fn read(mut source: impl Read, screen: &Mutex<Screen>) {
     }
 }
 
-/// The rows of the live view: below the transcript, whose lines begin with a time.
+/// The rows of the live view: below the transcript, whose lines begin with a time, and an empty line.
 fn rows(lines: &[String]) -> Vec<String> {
-    lines.iter().filter(|line| !line.starts_with('[')).cloned().collect()
+    lines.iter().filter(|line| !line.starts_with('[') && !line.is_empty()).cloned().collect()
+}
+
+fn is_row(line: &str) -> bool {
+    ["waiting confi", "w conf…"].iter().any(|start| line.starts_with(start)) || line.contains(" more: ")
 }
 
 fn seconds(row: &str) -> Option<u64> {
@@ -229,6 +243,57 @@ pub fn terminal_is_left_alone_where_it_cannot_draw(namespace: &Namespace) {
     }
 }
 
+pub fn targets_beyond_the_last_row_are_counted(namespace: &Namespace) {
+    let names: Vec<String> = (0..30).map(|index| format!("configmap/settings-{index:02}")).collect();
+    for name in ["settings-00", "settings-20"] {
+        namespace.apply(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}"));
+    }
+    let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
+    let kubeconfig = namespace.kubeconfig_for("waiter", Some(ALL));
+    let terminal = Terminal::start_with(&kubeconfig, (15, 80), &arguments, &[], true);
+    let await_rows = |first: &str, last: &str| {
+        terminal.await_lines("the open ones first, the others counted", |lines| {
+            let rows = lines.iter().filter(|line| is_row(line)).count();
+            let drawn = &lines[lines.len().saturating_sub(12)..];
+            rows == 12 && drawn[0].starts_with(first) && drawn[11] == last
+        })
+    };
+    let counted = "19 more: 17 waiting, 2 ready";
+    let lines = await_rows("waiting configmap/settings-01 ", counted);
+    assert!(lines[0].starts_with('[') && lines[lines.len() - 13].is_empty(), "{lines:#?}");
+    terminal.resize(40);
+    await_rows("waiting confi…ngs-01 ", counted);
+    terminal.resize(12);
+    await_rows("w conf…gs-01", "19 more: 17…");
+    terminal.resize(200);
+    await_rows("waiting configmap/settings-01 ", counted);
+    terminal.press(b"\n\x03");
+    let (code, lines, _) = terminal.finish();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    let text = lines.concat();
+    assert!(text.contains("interrupted") && text.contains("configmap/settings-01: "), "{lines:#?}");
+    assert!(!lines.iter().any(|line| is_row(line)), "{lines:#?}");
+}
+
+pub fn long_name_leaves_room_for_the_reason(namespace: &Namespace) {
+    let target = format!("configmap/settings-{}", "0123456789".repeat(8));
+    let kubeconfig = namespace.kubeconfig_for("waiter", Some(ALL));
+    for (columns, row, reason) in [
+        (12, "w conf…56789", ""),
+        (80, "waiting configmap/…0123456789 ", "  configmap "),
+        (200, "waiting configmap/settings-01234567890…", " does not exist"),
+    ] {
+        let terminal = Terminal::start_with(&kubeconfig, (40, columns), &[&target], &[], true);
+        terminal.await_lines("its row", |lines| {
+            lines.last().is_some_and(|last| last.starts_with(row) && last.contains(reason))
+        });
+        terminal.press(b"\x03");
+        let (code, lines, _) = terminal.finish();
+        assert_eq!(code, Some(130), "{lines:#?}");
+        assert!(lines.concat().contains("interrupted") && !lines.iter().any(|line| is_row(line)), "{lines:#?}");
+    }
+}
+
 /// It asks on stderr, and reads what is typed; nothing is drawn over it.
 pub fn exec_plugin_asks_on_the_terminal(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
@@ -239,10 +304,10 @@ pub fn exec_plugin_asks_on_the_terminal(namespace: &Namespace) {
     let script = kubeconfig.with_extension("sh");
     write_script(&script, &words);
     let path = changed(&kubeconfig, "plugin", |_, user| *user = plugin(&script.to_string_lossy(), "IfAvailable"));
-    let terminal = Terminal::start_with(&path, 200, &["job/migrate"], &[], true);
+    let terminal = Terminal::start_with(&path, (30, 200), &["job/migrate"], &[], true);
     terminal.await_lines("the question", |lines| lines.concat().contains("password:"));
     terminal.await_lines("who is waited for", |lines| lines.concat().contains("waiting for the exec plugin"));
-    rustix::io::write(&terminal.near_end, b"sesame\n").expect("somebody reads");
+    terminal.press(b"sesame\n");
     let (code, lines, _) = terminal.finish();
     assert_eq!(code, Some(0), "{lines:#?}");
 }

@@ -181,6 +181,8 @@ fn main() -> ExitCode {
             targets_are_redrawn_in_place_and_a_transcript_is_left,
             colors_can_be_had_or_not,
             terminal_is_left_alone_where_it_cannot_draw,
+            targets_beyond_the_last_row_are_counted,
+            long_name_leaves_room_for_the_reason,
             exec_plugin_asks_on_the_terminal;
         support: job_controller_completes_a_job_with_a_written_pod_status;
         verdicts:
