@@ -90,14 +90,11 @@ impl Columns {
 
     fn line(&self, row: &Row, time: Duration, color: bool) -> String {
         let state = format!("{:.*}", self.state, row.state);
-        let mut rest = " ".repeat(self.state - state.len() + 1);
+        let gap = " ".repeat(self.state + 1 - state.len());
         // Names differ at their ends.
-        rest += &padded(&fitted(&row.target, self.name, self.name / 2), self.name);
-        if self.time > 0 {
-            rest += &format!("{GAP}{:>1$}", shown(time), self.time);
-        }
-        rest += GAP;
-        rest += &fitted(&row.text, self.reason, 0);
+        let name = padded(&fitted(&row.target, self.name, self.name / 2), self.name);
+        let time = if self.time > 0 { format!("{GAP}{:>1$}", shown(time), self.time) } else { String::new() };
+        let rest = format!("{gap}{name}{time}{GAP}{}", fitted(&row.text, self.reason, 0));
         row.state.color(&state, color) + rest.trim_end()
     }
 }

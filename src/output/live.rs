@@ -13,6 +13,11 @@ use super::layout::{self, Size};
 use super::lines::Row;
 use super::style::State;
 
+/// To where it was saved (DECRC).
+const RESTORE: &str = "\x1b8";
+/// The line and all below it, in two steps: what is erased from the upper left corner tmux keeps in its history.
+const ERASE: &str = "\x1b[K\x1b[B\x1b[J\x1b[A";
+
 /// What to draw, and what was drawn.
 pub struct Live {
     color: bool,
@@ -40,15 +45,16 @@ impl Live {
         self.rows = rows;
     }
 
-    /// What to write so that a terminal of this size shows the rows; nothing if it does.
+    /// What to write so that a terminal of this size shows the rows. If it does, the cursor goes back to where it was
+    /// before somebody typed: a resize would take it along.
     pub fn draw(&mut self, size: Size) -> String {
         let elapsed = self.started.elapsed();
         let rows = self.rows.iter().zip(&self.took).map(|(row, took)| (row, took.unwrap_or(elapsed))).collect();
         let lines = layout::lines(rows, size, self.color);
         if self.drawn.as_ref().is_some_and(|(at, drawn)| *at == size && *drawn == lines) {
-            return String::new();
+            return RESTORE.to_owned();
         }
-        let mut text = self.erase(size).to_owned();
+        let mut text = self.erase(size);
         if !lines.is_empty() {
             text += &drawing(&lines);
             self.drawn = Some((size, lines));
@@ -57,13 +63,12 @@ impl Live {
     }
 
     /// What to write before anything else is said, on a terminal of this size.
-    pub fn erase(&mut self, size: Size) -> &'static str {
+    pub fn erase(&mut self, size: Size) -> String {
         match self.drawn.take() {
-            None => "",
-            // Where the cursor was saved may be anywhere now, but it is where it was in the text.
-            Some((at, _)) if at != size => "\r\x1b[J",
-            // Wherever it is after what was typed.
-            Some(_) => "\x1b8\x1b[J",
+            None => String::new(),
+            // What was saved may be any place now; the cursor is where it was in the text.
+            Some((at, _)) if at != size => format!("\r{ERASE}"),
+            Some(_) => format!("{RESTORE}{ERASE}"),
         }
     }
 }
@@ -71,8 +76,7 @@ impl Live {
 /// Not a line wraps, even if the terminal is narrower than a moment ago or shows a character wider than it should be:
 /// so many lines down, so many up.
 fn drawing(lines: &[String]) -> String {
-    let rows: String = lines.iter().map(|line| format!("\r\n{line}")).collect();
-    format!("\x1b[?7l{rows}\x1b[{}A\r\x1b[?7h\x1b7", lines.len())
+    format!("\x1b[?7l\r\n{}\x1b[{}A\r\x1b[?7h\x1b7", lines.join("\r\n"), lines.len())
 }
 
 /// Of the terminal that is stdout; one that does not say gets what terminals have had for long.
@@ -95,7 +99,7 @@ mod tests {
         (length(size.rows), length(size.columns))
     }
 
-    fn terminal(size: Size) -> Parser {
+    fn blank(size: Size) -> Parser {
         let (rows, columns) = lengths(size);
         Parser::new(rows, columns, 0)
     }
@@ -109,36 +113,34 @@ mod tests {
     }
 
     /// Most terminals wrap what has become too long; the cursor stays where it was in the text.
-    fn wrapped(old: Parser, size: Size) -> Parser {
-        let mut new = terminal(size);
-        let (rows, cursor) = (shown(&old), usize::from(old.screen().cursor_position().0));
+    fn wrap(terminal: &mut Parser, size: Size) {
+        let (rows, cursor) = (shown(terminal), usize::from(terminal.screen().cursor_position().0));
         let heights = rows.iter().map(|row| row.chars().count().div_ceil(size.columns).max(1));
         let up: usize = heights.skip(cursor).sum();
-        new.process(format!("{}\r\x1b[{}A", rows.join("\r\n"), up.saturating_sub(1)).as_bytes());
-        new
+        *terminal = blank(size);
+        terminal.process(format!("{}\r\x1b[{}A", rows.join("\r\n"), up.saturating_sub(1)).as_bytes());
     }
 
-    fn cut(mut terminal: Parser, size: Size) -> Parser {
+    fn cut(terminal: &mut Parser, size: Size) {
         let (rows, columns) = lengths(size);
         terminal.screen_mut().set_size(rows, columns);
-        terminal
     }
 
     #[test]
     fn nothing_of_it_is_left_whatever_a_terminal_does() {
         let sizes = [(15, 80), (15, 40), (15, 12), (15, 200), (8, 30), (30, 100), (4, 20), (20, 60)];
         let row = |index: usize| Row {
-            state: if index % 2 == 0 { State::Ready } else { State::Waiting },
+            state: if index.is_multiple_of(2) { State::Ready } else { State::Waiting },
             target: format!("configmap/settings-{index}"),
             text: "a reason that needs some room".repeat(index % 7),
         };
-        for resized in [wrapped, cut] {
+        for resize in [wrap, cut] {
             let mut live = Live::start(false);
-            let mut screen = terminal(Size { rows: 15, columns: 80 });
+            let mut screen = blank(Size { rows: 15, columns: 80 });
             live.show((0..30).map(row).collect());
             for (rows, columns) in sizes {
                 let size = Size { rows, columns };
-                screen = resized(screen, size);
+                resize(&mut screen, size);
                 screen.process(live.draw(size).as_bytes());
                 // Somebody types.
                 screen.process(b"\r\n^C");
@@ -150,7 +152,10 @@ mod tests {
                 assert!(!said.is_empty() && said.iter().all(|line| line == "[time] said"), "{size:?}: {lines:#?}");
                 let expected = live.drawn.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default();
                 assert_eq!(drawn.get(1..).unwrap_or_default(), expected, "{size:?}");
-                assert_eq!(live.draw(size), "", "it is drawn only when something has changed");
+                screen.process(b"\r\n");
+                let unchanged = live.draw(size);
+                assert_eq!(unchanged, RESTORE, "it is drawn only when something has changed");
+                screen.process(unchanged.as_bytes());
             }
         }
     }
