@@ -126,37 +126,41 @@ mod tests {
         terminal.screen_mut().set_size(rows, columns);
     }
 
+    fn row(index: usize) -> Row {
+        let state = if index.is_multiple_of(2) { State::Ready } else { State::Waiting };
+        let text = "a reason that needs some room".repeat(index % 7);
+        Row { state, target: format!("configmap/settings-{index}"), text }
+    }
+
+    /// Typed in between, told in between, in a terminal with so many spare rows that all that was told is in sight.
+    fn told_after_resizes(resize: fn(&mut Parser, Size), targets: usize, spare: usize) -> usize {
+        let sizes = [(15, 80), (15, 40), (15, 12), (15, 200), (8, 30), (30, 100), (4, 20), (20, 60)];
+        let sizes = sizes.map(|(rows, columns)| Size { rows: rows + spare, columns });
+        let (mut live, mut screen, mut told) = (Live::start(false), blank(sizes[0]), 0);
+        live.show((0..targets).map(row).collect());
+        for size in sizes {
+            resize(&mut screen, size);
+            screen.process(live.draw(size).as_bytes());
+            screen.process(b"\r\n^C");
+            screen.process(live.erase(size).as_bytes());
+            screen.process(b"[time] told\r\n");
+            screen.process(live.draw(size).as_bytes());
+            let lines = shown(&screen);
+            told = lines.iter().take_while(|line| *line == "[time] told").count();
+            let (_, drawn) = live.drawn.as_ref().expect("it is drawn");
+            assert!(told > 0 && lines[told].is_empty() && lines[told + 1..] == *drawn, "{size:?}: {lines:#?}");
+            screen.process(b"\r\n");
+            assert_eq!(live.draw(size), RESTORE, "it is drawn only when something has changed");
+            screen.process(RESTORE.as_bytes());
+        }
+        told
+    }
+
     #[test]
     fn nothing_of_it_is_left_whatever_a_terminal_does() {
-        let sizes = [(15, 80), (15, 40), (15, 12), (15, 200), (8, 30), (30, 100), (4, 20), (20, 60)];
-        let row = |index: usize| Row {
-            state: if index.is_multiple_of(2) { State::Ready } else { State::Waiting },
-            target: format!("configmap/settings-{index}"),
-            text: "a reason that needs some room".repeat(index % 7),
-        };
         for resize in [wrap, cut] {
-            let mut live = Live::start(false);
-            let mut screen = blank(Size { rows: 15, columns: 80 });
-            live.show((0..30).map(row).collect());
-            for (rows, columns) in sizes {
-                let size = Size { rows, columns };
-                resize(&mut screen, size);
-                screen.process(live.draw(size).as_bytes());
-                // Somebody types.
-                screen.process(b"\r\n^C");
-                screen.process(live.erase(size).as_bytes());
-                screen.process(b"[time] said\r\n");
-                screen.process(live.draw(size).as_bytes());
-                let lines = shown(&screen);
-                let (said, drawn) = lines.split_at(lines.iter().position(String::is_empty).unwrap_or(lines.len()));
-                assert!(!said.is_empty() && said.iter().all(|line| line == "[time] said"), "{size:?}: {lines:#?}");
-                let expected = live.drawn.as_ref().map(|(_, lines)| lines.clone()).unwrap_or_default();
-                assert_eq!(drawn.get(1..).unwrap_or_default(), expected, "{size:?}");
-                screen.process(b"\r\n");
-                let unchanged = live.draw(size);
-                assert_eq!(unchanged, RESTORE, "it is drawn only when something has changed");
-                screen.process(unchanged.as_bytes());
-            }
+            assert_eq!(told_after_resizes(resize, 3, 60), 8, "nothing else is erased");
+            told_after_resizes(resize, 30, 0);
         }
     }
 }

@@ -130,14 +130,7 @@ impl Output {
 fn write_all(texts: &Receiver<Text>, writes: &AtomicU64) {
     let mut live: Option<Live> = None;
     loop {
-        // The live view is drawn when there is nothing else to write, and stays below it.
-        let text = texts.try_recv().or_else(|_| match &mut live {
-            Some(live) => {
-                write(&mut io::stdout(), live.draw(live::size()).as_bytes(), writes);
-                texts.recv_timeout(TICK)
-            }
-            None => texts.recv().map_err(RecvTimeoutError::from),
-        });
+        let text = texts.try_recv().or_else(|_| next(texts, live.as_mut(), writes));
         if let (Ok(Text::Out(_) | Text::Err(_) | Text::Flush(_)), Some(live)) = (&text, &mut live) {
             write(&mut io::stdout(), live.erase(live::size()).as_bytes(), writes);
         }
@@ -153,6 +146,13 @@ fn write_all(texts: &Receiver<Text>, writes: &AtomicU64) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// The live view is drawn when there is nothing else to write.
+fn next(texts: &Receiver<Text>, live: Option<&mut Live>, writes: &AtomicU64) -> Result<Text, RecvTimeoutError> {
+    let Some(live) = live else { return Ok(texts.recv()?) };
+    write(&mut io::stdout(), live.draw(live::size()).as_bytes(), writes);
+    texts.recv_timeout(TICK)
 }
 
 fn write(to: &mut impl Write, bytes: &[u8], writes: &AtomicU64) {

@@ -229,6 +229,7 @@ pub fn colors_can_be_had_or_not(namespace: &Namespace) {
         assert_eq!(code, Some(124), "{lines:#?}");
         assert_eq!(bytes.contains("\u{1b}[3"), colored, "{arguments:?} {environment:?}: {bytes:?}");
         assert!(bytes.contains("\u{1b}["), "it is drawn in place all the same: {bytes:?}");
+        assert!(!lines.iter().any(|line| line.starts_with("waiting ")), "{lines:#?}");
     }
 }
 
