@@ -516,7 +516,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("job|a|-o|json", "unknown option `-o`", "did you mean `--output json`?"),
     ("job|a|-ojson", "unknown option `-o`", "did you mean `--output json`?"),
     ("job|a|-o=wide", "unknown option `-o`", "did you mean `--output json`?"),
-    ("job|a|--output=wide", "`--output`: `wide` is none of its values", "`plain` or `json`"),
+    ("job|a|--output=wide", "`--output`: `wide` is not one of its values", "`plain` or `json`"),
     ("job|a|-w", "unknown option `-w`", "leave it out: this waits, and says what changes meanwhile"),
     ("job|a|--watch=true", "unknown option `--watch`", "leave it out: this waits, and says what changes meanwhile"),
     ("-f|job.yaml", "unknown option `-f`", "name the objects: `job/migrate service/db`"),

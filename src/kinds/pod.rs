@@ -154,10 +154,22 @@ fn unready(pod: &Pod) -> String {
     format!("is {phase}, not ready{why}")
 }
 
-/// What a condition that is not True says of it.
+/// What a condition that is not True says of it, in its first sentence: the scheduler's others are about preemption.
 fn unmet(status: &PodStatus, kind: &str) -> Option<String> {
     let condition = condition!(status.conditions, kind).filter(|condition| condition.status != "True")?;
-    condition.message.clone().filter(|message| !message.is_empty())
+    let message = condition.message.as_deref().filter(|message| !message.is_empty())?;
+    let first = message.split_once(". ").map_or(message, |(first, _)| first);
+    Some(in_question(first).unwrap_or_else(|| first.to_owned()))
+}
+
+/// `container db` of the kubelet's `containers with unready status: [db]` (`pkg/kubelet/status/generate.go`).
+fn in_question(message: &str) -> Option<String> {
+    let (noun, list) = [("container", "unready"), ("init container", "incomplete")]
+        .into_iter()
+        .find_map(|(noun, state)| Some((noun, message.strip_prefix(&format!("containers with {state} status: ["))?)))?;
+    let names: Vec<&str> = list.strip_suffix(']')?.split(' ').collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    Some(format!("{noun}{plural} {}", names.join(", ")))
 }
 
 fn containers(status: &PodStatus) -> impl Iterator<Item = &ContainerStatus> {
