@@ -247,7 +247,8 @@ impl Schedule {
     /// One answer; a part of one if the time is up.
     fn round(&self, index: usize, depth: Depth, limit: Instant) -> LocalBoxFuture<'static, Answer> {
         let case = &self.cases[index];
-        let (inspector, target, missing) = (self.inspector.clone(), case.target.clone(), case.missing.is_some());
+        let (inspector, target) = (self.inspector.clone(), case.target.clone());
+        let (missing, failed) = (case.missing.is_some(), case.failed);
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
@@ -265,6 +266,10 @@ impl Schedule {
             .await;
             if !inspector.quotes {
                 evidence.redact();
+            }
+            // It spoke of a Job that had failed, not of one that is run again.
+            if !failed {
+                evidence.earlier.clear();
             }
             let is_blind = evidence.pods.is_empty() && evidence.events.is_empty() && evidence.missing.is_none();
             Answer { index, depth, explanation: explain(&target, &evidence), is_blind }
@@ -310,7 +315,11 @@ impl Case {
             return false;
         };
         let missing = verdict.is_missing();
-        self.failed = matches!(verdict, Verdict::Failed(_));
+        let was_failed = std::mem::replace(&mut self.failed, matches!(verdict, Verdict::Failed(_)));
+        // Another one has taken its place.
+        if was_failed && !self.failed {
+            self.known = None;
+        }
         // It came, or went: what was asked before was about something else.
         if missing != self.missing.is_some() {
             self.missing = missing.then_some(now);
