@@ -5,6 +5,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf, absolute};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -24,6 +26,8 @@ use crate::target::Resource;
 
 /// How long a cluster may take, with its exec plugin.
 const LIMIT: Duration = Duration::from_secs(2);
+/// What is left to it then to end what it has started.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// The script for a shell. A program that was called by its path is asked by it, too.
 pub fn script(shell: Shell, program: Option<&OsStr>) -> String {
@@ -37,12 +41,21 @@ pub fn candidates(line: Line) -> String {
     line.candidates(answer, env::current_dir().ok().as_deref())
 }
 
+/// On a thread of its own: a kubeconfig may be a pipe that nobody writes to.
 fn answer(question: &Question) -> Vec<String> {
-    let answer = match question {
-        Question::Contexts(kubeconfig) => config::contexts(kubeconfig.as_deref().map(at_home).as_deref()),
-        Question::Names { cluster, resource, namespace } => names(cluster, resource, namespace.as_deref()),
-    };
-    answer.unwrap_or_default()
+    let (question, detached) = (question.clone(), detach());
+    let (sender, found) = sync_channel(1);
+    thread::spawn(move || {
+        let found = match &question {
+            Question::Contexts(kubeconfig) => config::contexts(kubeconfig.as_deref().map(at_home).as_deref()),
+            Question::Names { cluster, resource, namespace } => {
+                names(cluster, resource, namespace.as_deref(), detached)
+            }
+        };
+        let _ = sender.send(found.unwrap_or_default());
+    });
+    // A plugin that takes too long is ended by then.
+    found.recv_timeout(LIMIT + GRACE).unwrap_or_default()
 }
 
 /// The shell has not expanded what is still being typed.
@@ -51,8 +64,7 @@ fn at_home(path: &Path) -> PathBuf {
     home.map_or_else(|| path.to_owned(), |(rest, home)| home.join(rest))
 }
 
-fn names(cluster: &Cluster, resource: &Resource, namespace: Option<&str>) -> Result<Vec<String>> {
-    let detached = detach();
+fn names(cluster: &Cluster, resource: &Resource, namespace: Option<&str>, detached: Result<()>) -> Result<Vec<String>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let asked = ask(cluster, resource, namespace, detached);
     let names = runtime.block_on(async { timeout(LIMIT, asked).await });

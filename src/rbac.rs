@@ -90,7 +90,8 @@ pub struct Homeless {
 
 impl fmt::Display for Homeless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problem = "the Role is for other namespaces too: the binding has to say where the service account is";
+        let problem =
+            "the Role also covers other namespaces, so the binding needs the namespace of the service account";
         write!(f, "{problem}\nhint: `--service-account NAMESPACE:{}`", self.service_account)
     }
 }
@@ -123,7 +124,7 @@ fn rules(request: &Request) -> Rules {
     // Only a pod has siblings whose word counts.
     let in_pod = matches!(request.subject, Subject::ServiceAccount { .. });
     for target in request.targets.iter().filter(|target| in_pod && kinds::leaves_mark(target)) {
-        let why = format!("{target}, when it is gone: the pods that have waited for it before");
+        let why = format!("{target}, once it is gone: other pods that waited for it");
         add(&mut rules, &own_scope(request), &PODS, None, FOLLOW, why);
     }
     for target in request.targets.iter().filter(|_| request.explain) {
@@ -168,7 +169,7 @@ fn own_scope(request: &Request) -> Scope {
 
 fn wait_rules(rules: &mut Rules, target: &Target) {
     let name = target.selection.name.as_deref();
-    let guess = if target.kind.is_sought() { " (its plural is a guess: `kubectl api-resources` knows it)" } else { "" };
+    let guess = if target.kind.is_sought() { " (its plural is a guess: check `kubectl api-resources`)" } else { "" };
     add(rules, &scope(target), &target.kind.resource, name, FOLLOW, format!("{target}{guess}"));
     for read in kinds::reads(target) {
         add(rules, &scope(target), resource(target, read), None, read.verbs, format!("{target}{}", read.why));
@@ -186,7 +187,7 @@ fn resource<'a>(target: &'a Target, read: &'a Read) -> &'a Resource {
 
 fn explain_rules(rules: &mut Rules, target: &Target, logs: bool) {
     for read in kinds::explained_by(target).iter().filter(|read| logs || read.resource != Some(&POD_LOGS)) {
-        let why = format!("why {target} is blocked: {}", read.why);
+        let why = format!("to explain why {target} is blocked: {}", read.why);
         add(rules, &scope(target), resource(target, read), None, read.verbs, why);
     }
 }
@@ -297,7 +298,7 @@ rules:
     resources: [jobs]
     resourceNames: ["migrate-1.0.0"]
     verbs: [list, watch]
-  # job/migrate-1.0.0, when it is gone: the pods that have waited for it before
+  # job/migrate-1.0.0, once it is gone: other pods that waited for it
   - apiGroups: [""]
     resources: [pods]
     verbs: [list, watch]

@@ -40,13 +40,13 @@ pub fn run(wait: Wait, output: &Output) -> Result<i32> {
     let output = styled(output, &wait.speech);
     start_log(&wait.speech, &output);
     let started = SystemTime::now();
-    let rules = wait.rules.clone();
+    let (rules, events) = (wait.rules.clone(), wait.speech.events);
     let (statuses, outcome) = first_of_all(wait, &output)?;
     // A refusal is what has to be mended, even if the deadline came before the grace was over.
     let is_over = matches!(outcome, Outcome::Deadline | Outcome::NotYet);
     let outcome = if is_over && is_denied(&rules, &statuses, Duration::ZERO) { Outcome::Denied } else { outcome };
     let closing = lines::closing(&outcome, &statuses, started.elapsed().unwrap_or_default());
-    let role = if outcome == Outcome::Denied { role(&statuses) } else { None };
+    let role = if outcome == Outcome::Denied { role(&statuses, events) } else { None };
     let report = lines::report(&outcome, &statuses);
     for line in report.iter().chain([&closing]).chain(role.as_deref().map(lines::role).as_ref()) {
         output.say(line);
@@ -164,7 +164,7 @@ fn runtime() -> Result<Runtime> {
 }
 
 /// The Role that would allow all that was refused, for whoever the API server saw. No Role helps whom it did not know.
-fn role(statuses: &[Status]) -> Option<String> {
+fn role(statuses: &[Status], events: bool) -> Option<String> {
     let refusals = statuses.iter().filter_map(|status| status.outage.as_ref()).map(|outage| &outage.failure);
     let subject = refusals.filter(|it| it.class == Class::Denied).find_map(|it| Subject::in_refusal(&it.text))?;
     // Credentials that mean nothing to it: nobody should be given rights for that.
@@ -177,7 +177,7 @@ fn role(statuses: &[Status]) -> Option<String> {
     if targets.is_empty() {
         return None;
     }
-    rbac::yaml(&rbac::Request { targets, subject, explain: false, logs: true, events: false }).ok()
+    rbac::yaml(&rbac::Request { targets, subject, explain: false, logs: true, events }).ok()
 }
 
 /// Those of the targets that are ready, where the whole wait is.

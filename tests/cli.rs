@@ -83,7 +83,7 @@ fn no_configuration_at_all_is_said_with_a_remedy() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{text}");
     let cause =
-        "cannot read /nonexistent/.kube/config: no such file or directory\nhint: name one by `--kubeconfig FILE`";
+        "cannot read /nonexistent/.kube/config: no such file or directory\nhint: name one with `--kubeconfig FILE`";
     assert!(text.contains(cause), "{text}");
 }
 
@@ -225,7 +225,7 @@ fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
         1,
         "{in_pod}"
     );
-    let refused = "cannot reach the API server http://127.0.0.1:1 (context rig): connection refused; trying again";
+    let refused = "cannot reach the API server http://127.0.0.1:1 (context rig): connection refused; retrying";
     assert!(outside.contains(refused) && !outside.contains("mesh"), "{outside}");
 }
 

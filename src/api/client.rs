@@ -41,7 +41,7 @@ use crate::text::{self, links};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
-/// How long a whole body may take that never stalls; a watch is not read whole.
+/// How long a whole body may take that never stalls; a watch whole.
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 /// How long an exec plugin may take to renew its credentials.
 pub const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
@@ -81,9 +81,9 @@ impl Answer {
     pub fn unreadable(&self, error: &dyn fmt::Display) -> Failure {
         // What serde says quotes what it has found.
         if self.is_confidential {
-            return Failure::transient("cannot read the API server's answer");
+            return Failure::transient("cannot read the API server's response");
         }
-        Failure::transient(format!("cannot read the API server's answer ({error}): {}", excerpt(&self.body)))
+        Failure::transient(format!("cannot read the API server's response ({error}): {}", excerpt(&self.body)))
     }
 }
 
@@ -197,7 +197,7 @@ impl Client {
         }
         tracing::debug!(method = %request.method(), uri = %request.uri(), "request");
         let sent = timeout(RESPONSE_LIMIT, session.stack.send(request.map(Body::from))).await;
-        let sent = sent.map_err(|_| silent(format!("no answer from the API server within {RESPONSE_LIMIT:?}")))?;
+        let sent = sent.map_err(|_| silent(format!("no response from the API server within {RESPONSE_LIMIT:?}")))?;
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
@@ -276,7 +276,7 @@ impl Access {
         // Nobody sits before it to log in by hand, as there may have been at the start.
         timeout(PLUGIN_LIMIT, Session::start(&self.login))
             .await
-            .with_context(|| format!("the exec plugin has not ended for {PLUGIN_LIMIT:?}"))?
+            .with_context(|| format!("the exec plugin is still running after {PLUGIN_LIMIT:?}"))?
     }
 }
 
@@ -336,7 +336,7 @@ pub fn trust(config: &Config) -> Config {
     config
 }
 
-/// Why there is no TLS with these settings.
+/// Why no TLS with these settings.
 fn no_tls(config: &Config, error: kube::Error) -> anyhow::Error {
     let mut without_roots = config.clone();
     (without_roots.root_cert, without_roots.root_cert_file) = (Some(Vec::new()), None);

@@ -81,7 +81,7 @@ pub async fn load(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Lo
 }
 
 const NOWHERE: &str = "not in a pod (KUBERNETES_SERVICE_HOST is not set), so a kubeconfig is needed\n\
-    hint: name one by `--kubeconfig FILE` or $KUBECONFIG";
+    hint: name one with `--kubeconfig FILE` or $KUBECONFIG";
 
 /// The contexts of the kubeconfig that [`load`] would read outside a pod.
 pub fn contexts(kubeconfig: Option<&Path>) -> Result<Vec<String>> {
@@ -132,7 +132,7 @@ pub async fn from_parts(
     // Its 15 silent retries would leave nothing to report for minutes; the watch loop has a back-off of its own.
     config.default_retry = false;
     let is_empty = config.root_cert.as_ref().is_some_and(Vec::is_empty);
-    ensure!(!is_empty, "{described}: its certificate authority holds no PEM certificate");
+    ensure!(!is_empty, "{described}: its certificate authority contains no PEM certificate");
     // Read again from time to time: authorities are replaced, too.
     config.root_cert_file = authority.map(PathBuf::from);
     // Plugins find what the environment says by themselves.
@@ -230,7 +230,7 @@ struct Place {
 /// Kube takes a context without a cluster or user of that name for one without credentials.
 fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place> {
     let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-    ensure!(!known.is_empty(), "it has no contexts\nhint: name another one by `--kubeconfig FILE` or $KUBECONFIG");
+    ensure!(!known.is_empty(), "it has no contexts\nhint: name another one with `--kubeconfig FILE` or $KUBECONFIG");
     let Some(name) = wanted.or(kubeconfig.current_context.as_deref()).filter(|name| !name.is_empty()) else {
         bail!("it has no current context\nhint: {}", right_form(&known));
     };
@@ -243,13 +243,13 @@ fn check_context(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> Result<Place>
     })?;
     let (cluster, user) = (&context.cluster, context.user.as_deref().unwrap_or_default());
     let has_cluster = kubeconfig.clusters.iter().any(|known| known.name == *cluster && known.cluster.is_some());
-    ensure!(has_cluster, "context `{name}` names the cluster `{cluster}`, and there is none of that name");
+    ensure!(has_cluster, "context `{name}` names the cluster `{cluster}`, which does not exist");
     ensure!(!user.is_empty(), "context `{name}` names no user");
     let has_user = kubeconfig.auth_infos.iter().any(|known| known.name == user);
-    ensure!(has_user, "context `{name}` names the user `{user}`, and there is none of that name");
+    ensure!(has_user, "context `{name}` names the user `{user}`, which does not exist");
     if let Some(namespace) = context.namespace.as_deref() {
         dns_label(namespace)
-            .map_err(|reason| anyhow!("context `{name}`: `{namespace}` cannot be a namespace: it {reason}"))?;
+            .map_err(|reason| anyhow!("context `{name}`: `{namespace}` is not a valid namespace name: it {reason}"))?;
     }
     Ok(Place { context: name.to_owned(), cluster: cluster.clone(), user: user.to_owned() })
 }
@@ -264,7 +264,7 @@ fn instead(wanted: &str, known: Vec<String>) -> String {
 }
 
 fn right_form(known: &[String]) -> String {
-    format!("`--context NAME`, which is one of {}", few(known, 5))
+    format!("`--context` with one of {}", few(known, 5))
 }
 
 fn place<'a>(kubeconfig: &'a Kubeconfig, context: &str) -> Option<&'a NamedPlace> {
@@ -282,7 +282,7 @@ fn check_certificates(cluster: &mut Cluster, url: &str) -> Result<()> {
     if cluster.insecure_skip_tls_verify == Some(true) || url.starts_with("http://") {
         ensure!(
             !(data || file) || url.starts_with("http://"),
-            "`insecure-skip-tls-verify` and a certificate authority contradict each other"
+            "`insecure-skip-tls-verify` and a certificate authority conflict"
         );
         // Not read at all.
         (cluster.certificate_authority, cluster.certificate_authority_data) = (None, None);
@@ -299,20 +299,17 @@ fn has_certificate(auth: &AuthInfo) -> bool {
 fn check_user(auth: &AuthInfo) -> Result<()> {
     let certificate = has_certificate(auth);
     let key = auth.client_key.is_some() || auth.client_key_data.is_some();
-    ensure!(!certificate || key, "`client-certificate` and `client-key` come together");
+    ensure!(!certificate || key, "`client-certificate` needs a `client-key`");
     let twice = auth.client_certificate.is_some() && auth.client_certificate_data.is_some()
         || auth.client_key.is_some() && auth.client_key_data.is_some();
-    ensure!(!certificate || !twice, "the client certificate is given both as a file and as data");
+    ensure!(!certificate || !twice, "the client certificate or its key is given both as a file and as data");
     let as_more = auth.impersonate_uid.is_some()
         || auth.impersonate_groups.as_ref().is_some_and(|groups| !groups.is_empty())
         || auth.impersonate_user_extra.as_ref().is_some_and(|extra| !extra.is_empty());
-    ensure!(
-        !as_more || auth.impersonate.is_some(),
-        "it asks for groups, uid or extras of another user, and `as` names none"
-    );
+    ensure!(!as_more || auth.impersonate.is_some(), "it sets `as-groups`, `as-uid` or `as-user-extra` without `as`");
     match &auth.auth_provider {
         Some(provider) if provider.name != "oidc" => bail!(
-            "the auth-provider `{}` is out of use since Kubernetes 1.26\n\
+            "the auth-provider `{}` was removed in Kubernetes 1.26\n\
              hint: use its exec plugin, such as gke-gcloud-auth-plugin or kubelogin",
             provider.name
         ),
@@ -399,7 +396,7 @@ current-context: far
             (Some("plugin"), "https://localhost/ default a plugin"),
             (
                 Some("x"),
-                "! it has no context `x` | hint: `--context NAME`, which is one of far, near, plain, basic, lost and 14 more",
+                "! it has no context `x` | hint: `--context` with one of far, near, plain, basic, lost and 14 more",
             ),
             (Some("neat"), "! it has no context `neat` | hint: did you mean `--context near`?"),
             (
@@ -407,12 +404,12 @@ current-context: far
                 "! it has no context `plug` | hint: did you mean `--context plugin` or `--context far-plugin`?",
             ),
             (Some("token"), "! it has no context `token` | hint: did you mean `--context torn-token`?"),
-            (Some("lost"), "! context `lost` names the cluster `none`, and there is none of that name"),
-            (Some("nobody"), "! context `nobody` names the user `none`, and there is none of that name"),
+            (Some("lost"), "! context `lost` names the cluster `none`, which does not exist"),
+            (Some("nobody"), "! context `nobody` names the user `none`, which does not exist"),
             (Some("userless"), "! context `userless` names no user"),
-            (Some("bad"), "! context `bad`: `Bad Ns` cannot be a namespace: it *"),
-            (Some("odd"), "! cluster `odd`: its `server` has the port `abc`, which is none | hint: *"),
-            (Some("broken"), "! cluster `broken`: its certificate authority holds no PEM certificate"),
+            (Some("bad"), "! context `bad`: `Bad Ns` is not a valid namespace name: it *"),
+            (Some("odd"), "! cluster `odd`: its `server` has an invalid port `abc` | hint: *"),
+            (Some("broken"), "! cluster `broken`: its certificate authority contains no PEM certificate"),
             (
                 Some("torn"),
                 "! cluster `torn`: cannot read its `certificate-authority` /nonexistent/ca.crt: no such file or directory",
@@ -423,9 +420,9 @@ current-context: far
             ),
             (Some("anonymous"), "! user `nobody`: there are no credentials | hint: *"),
             (Some("empty"), "! user `empty`: there are no credentials | hint: *"),
-            (Some("torn-token"), "! user `torn`: its `token`: the token is no text of one line: *"),
-            (Some("half"), "! user `half`: `client-certificate` and `client-key` come together"),
-            (Some("old"), "! user `old`: the auth-provider `gcp` is out of use since Kubernetes 1.26 | hint: *"),
+            (Some("torn-token"), "! user `torn`: its `token`: the token is not a single line of text: *"),
+            (Some("half"), "! user `half`: `client-certificate` needs a `client-key`"),
+            (Some("old"), "! user `old`: the auth-provider `gcp` was removed in Kubernetes 1.26 | hint: *"),
         ];
         for (context, expected) in table {
             let meaning = meaning(context).await;
@@ -439,12 +436,9 @@ current-context: far
         let error =
             |kubeconfig| async { from_parts(kubeconfig, None, |_| None).await.err().expect("none").to_string() };
         let none = error(Kubeconfig::default()).await;
-        assert_eq!(none, "it has no contexts\nhint: name another one by `--kubeconfig FILE` or $KUBECONFIG");
+        assert_eq!(none, "it has no contexts\nhint: name another one with `--kubeconfig FILE` or $KUBECONFIG");
         let unset = error(Kubeconfig { current_context: None, ..kubeconfig() }).await;
-        assert!(
-            unset.starts_with("it has no current context\nhint: `--context NAME`, which is one of far, "),
-            "{unset}"
-        );
+        assert!(unset.starts_with("it has no current context\nhint: `--context` with one of far, "), "{unset}");
         let old = error(Kubeconfig { current_context: Some("farr".to_owned()), ..kubeconfig() }).await;
         assert_eq!(old, "its current context `farr` does not exist\nhint: did you mean `--context far`?");
     }

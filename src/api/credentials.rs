@@ -44,7 +44,7 @@ impl Credentials {
         let name = auth.username.as_deref().filter(|name| !name.is_empty());
         let by_password = name.is_some() || password.is_some();
         if by_password && (token.is_some() || file.is_some()) {
-            bail!("it has both a token and a password, only one of them can be sent");
+            bail!("it has both a token and a password; only one can be sent");
         }
         if let Some(file) = file {
             let path = PathBuf::from(file);
@@ -98,7 +98,7 @@ fn read(path: &Path) -> Result<HeaderValue> {
 pub fn bearer(token: &str) -> Result<HeaderValue> {
     let token = token.trim();
     ensure!(!token.is_empty(), "the token is empty");
-    secret(format!("Bearer {token}")).context("the token is no text of one line")
+    secret(format!("Bearer {token}")).context("the token is not a single line of text")
 }
 
 /// The same for a user's name and password.
@@ -106,7 +106,7 @@ pub fn bearer(token: &str) -> Result<HeaderValue> {
 /// # Errors
 /// A name with a colon, where the password would begin.
 pub fn basic(name: &str, password: &str) -> Result<HeaderValue> {
-    ensure!(!name.contains(':'), "its `username` holds a colon");
+    ensure!(!name.contains(':'), "its `username` contains a colon");
     secret(format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}"))))
 }
 

@@ -60,7 +60,7 @@ async fn find_anywhere(client: &Client, kind: &Kind) -> Result<Finding, Failure>
             return Err(Failure::transient(format!("the API server answers {path} with a {}", aggregated.kind)));
         }
         if aggregated.kind != "APIGroupDiscoveryList" {
-            let text = format!("this API server has to be told the group of `{0}`: `{0}.GROUP`", kind.name);
+            let text = format!("this API server needs the group of `{0}`: `{0}.GROUP`", kind.name);
             return Err(Failure { class: Class::Invalid, ..Failure::transient(text) });
         }
         let mut stale = None;
@@ -76,7 +76,7 @@ async fn find_anywhere(client: &Client, kind: &Kind) -> Result<Finding, Failure>
         }
         // It may be one of those.
         if let Some(group) = stale {
-            return Err(Failure::transient(format!("the API server cannot say at present what {group} serves")));
+            return Err(Failure::transient(format!("the API server cannot currently say what {group} serves")));
         }
     }
     Ok(Finding::Unknown(near(kind.word(), words)))

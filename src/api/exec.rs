@@ -102,8 +102,8 @@ impl Plugin {
         // The parser's own words would quote what it read.
         let read: ExecCredential = serde_saphyr::from_slice(&written)
             .ok()
-            .with_context(|| format!("what the exec plugin {name} wrote is no ExecCredential"))?;
-        self.credential(read).with_context(|| format!("cannot use what the exec plugin {name} wrote"))
+            .with_context(|| format!("the exec plugin {name} did not write an ExecCredential"))?;
+        self.credential(read).with_context(|| format!("cannot use the output of the exec plugin {name}"))
     }
 
     fn command(&self, name: &str) -> Result<Command> {
@@ -111,7 +111,7 @@ impl Plugin {
         let mode = exec.interactive_mode.as_ref();
         let interactive = stdin().is_terminal() && mode != Some(&ExecInteractiveMode::Never);
         if mode == Some(&ExecInteractiveMode::Always) && !interactive {
-            bail!("the exec plugin {name} must be interactive, and stdin is no terminal");
+            bail!("the exec plugin {name} needs a terminal, but stdin is not one");
         }
         let info = self.info(interactive)?;
         let value = |pair: &HashMap<String, String>| pair.get("value").cloned().unwrap_or_default();
@@ -151,14 +151,14 @@ impl Plugin {
         ensure!(read.kind.as_deref() == Some("ExecCredential"), "it is not of kind ExecCredential");
         if read.api_version != self.0.api_version {
             let [wanted, got] = [&self.0.api_version, &read.api_version].map(|it| it.as_deref().unwrap_or("none"));
-            bail!("its apiVersion is {got}, and the kubeconfig wants {wanted}");
+            bail!("its apiVersion is {got}, but the kubeconfig expects {wanted}");
         }
         let status = read.status.context("it has no status")?;
         let given = |data: Option<String>| data.filter(|data| !data.is_empty());
         let identity = match (given(status.client_certificate_data), given(status.client_key_data)) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => bail!("a client certificate and its key come together"),
+            _ => bail!("it has only one of client certificate and key"),
         };
         let authorization = status.token.as_deref().filter(|token| !token.is_empty()).map(bearer).transpose()?;
         ensure!(authorization.is_some() || identity.is_some(), "it has neither a token nor a client certificate");
@@ -219,7 +219,7 @@ async fn output(mut family: Family) -> io::Result<(ExitStatus, Vec<u8>)> {
         tokio::select! {
             end = &mut reading, if !read => {
                 if end? as u64 == OUTPUT_LIMIT {
-                    return Err(io::Error::other("it writes without an end"));
+                    return Err(io::Error::other("its output is too long"));
                 }
                 read = true;
             }

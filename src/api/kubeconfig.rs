@@ -70,7 +70,7 @@ pub fn parse(bytes: &[u8]) -> Result<Kubeconfig> {
             // Its place is known to the other parser only.
             Err(_) => match Kubeconfig::from_yaml(&text) {
                 Err(error) => return Err(without_secrets(error)),
-                Ok(_) => bail!("it is no kubeconfig: a number stands where a text has to be"),
+                Ok(_) => bail!("not a kubeconfig: a number where text is expected"),
             },
         };
         merged = merged.merge(read)?;
@@ -89,13 +89,13 @@ pub fn parse(bytes: &[u8]) -> Result<Kubeconfig> {
 fn decoded(bytes: &[u8]) -> Result<String> {
     let wide = |rest: &[u8], read: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).context("it is no UTF-16")
+        String::from_utf16(&units).context("not UTF-16")
     };
     match bytes {
         [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => Ok(std::str::from_utf8(rest).context("it is no UTF-8")?.to_owned()),
-        _ => Ok(std::str::from_utf8(bytes).context("it is no UTF-8")?.to_owned()),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => Ok(std::str::from_utf8(rest).context("not UTF-8")?.to_owned()),
+        _ => Ok(std::str::from_utf8(bytes).context("not UTF-8")?.to_owned()),
     }
 }
 
@@ -120,7 +120,7 @@ fn read_files(mut paths: Vec<PathBuf>) -> Result<(Kubeconfig, String)> {
     let is_missing = |path: &Path| fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let present: Vec<PathBuf> = paths.iter().filter(|path| !is_missing(path)).cloned().collect();
     if present.is_empty() {
-        bail!("no kubeconfig: KUBECONFIG names {}, and there is no such file", names(&paths));
+        bail!("no kubeconfig: none of the files in $KUBECONFIG exists: {}", names(&paths));
     }
     let merged = present.iter().try_fold(Kubeconfig::default(), |merged, path| {
         merged.merge(read_file(path)?).with_context(|| format!("cannot add {}", path.display()))
@@ -132,8 +132,8 @@ fn read_files(mut paths: Vec<PathBuf>) -> Result<(Kubeconfig, String)> {
 pub fn without_secrets(error: KubeconfigError) -> anyhow::Error {
     let (field, error) = match error {
         KubeconfigError::Parse(error) => match error.location() {
-            Some(at) => return anyhow!("it is no kubeconfig: line {}, column {}", at.line(), at.column()),
-            None => return anyhow!("it is no kubeconfig"),
+            Some(at) => return anyhow!("not a kubeconfig: line {}, column {}", at.line(), at.column()),
+            None => return anyhow!("not a kubeconfig"),
         },
         KubeconfigError::LoadCertificateAuthority(error) => ("certificate-authority", error),
         KubeconfigError::LoadClientCertificate(error) => ("client-certificate", error),

@@ -47,7 +47,9 @@ impl Peer {
         Some(match error {
             rustls::Error::InvalidCertificate(fault) => format!("the certificate of {place} {}", self.fault(fault)),
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => format!("{place} does not speak TLS"),
-            rustls::Error::AlertReceived(Alert::CertificateRequired) => format!("{place} wants a client certificate"),
+            rustls::Error::AlertReceived(Alert::CertificateRequired) => {
+                format!("{place} requires a client certificate")
+            }
             rustls::Error::AlertReceived(
                 alert @ (Alert::BadCertificate
                 | Alert::UnsupportedCertificate
@@ -56,7 +58,7 @@ impl Peer {
                 | Alert::CertificateUnknown
                 | Alert::UnknownCA
                 | Alert::AccessDenied),
-            ) => format!("{place} does not accept the client certificate ({alert:?})"),
+            ) => format!("{place} rejected the client certificate ({alert:?})"),
             _ => return None,
         })
     }
@@ -74,10 +76,10 @@ impl Peer {
                 format!("is for {names}, not for {}", expected.to_str())
             }
             CertificateError::ExpiredContext { time, not_after } => {
-                format!("expired at {}, and here it is {}", at(*not_after), at(*time))
+                format!("expired at {}; this clock says {}", at(*not_after), at(*time))
             }
             CertificateError::NotValidYetContext { time, not_before } => {
-                format!("is not valid before {}, and here it is {}", at(*not_before), at(*time))
+                format!("is not valid before {}; this clock says {}", at(*not_before), at(*time))
             }
             other => format!("is not valid: {other}"),
         }
@@ -195,11 +197,11 @@ mod tests {
             (other_name(&[]), "is for no name, not for example.com"),
             (
                 CertificateError::ExpiredContext { time: time(86_400), not_after: time(60) },
-                "expired at 1970-01-01T00:01:00Z, and here it is 1970-01-02T00:00:00Z",
+                "expired at 1970-01-01T00:01:00Z; this clock says 1970-01-02T00:00:00Z",
             ),
             (
                 CertificateError::NotValidYetContext { time: time(60), not_before: time(86_400) },
-                "is not valid before 1970-01-02T00:00:00Z, and here it is 1970-01-01T00:01:00Z",
+                "is not valid before 1970-01-02T00:00:00Z; this clock says 1970-01-01T00:01:00Z",
             ),
             (CertificateError::Revoked, "is not valid: Revoked"),
         ];
@@ -221,7 +223,7 @@ mod tests {
         let said = |error| peer(None).failure(&failure(error)).replace("https://10.0.0.9:6443 (context rig)", "it");
         let alert = rustls::Error::AlertReceived;
         assert_eq!(said(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)), "it does not speak TLS");
-        assert_eq!(said(alert(AlertDescription::CertificateRequired)), "it wants a client certificate");
-        assert_eq!(said(alert(AlertDescription::UnknownCA)), "it does not accept the client certificate (UnknownCA)");
+        assert_eq!(said(alert(AlertDescription::CertificateRequired)), "it requires a client certificate");
+        assert_eq!(said(alert(AlertDescription::UnknownCA)), "it rejected the client certificate (UnknownCA)");
     }
 }

@@ -116,7 +116,7 @@ fn tls_to_proxy(config: &Config, tcp: Tcp) -> Result<HttpsConnector<Tcp>> {
     config.rustls_https_connector_with_connector(tcp).context("cannot use TLS to the proxy")
 }
 
-/// For an address that cannot be read. It is not quoted itself: it may hold a password.
+/// For an address that cannot be read. It is not quoted itself: it may contain only a password.
 pub const UNREADABLE: &str = "cannot use the proxy's address\n\
      hint: a proxy is http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT";
 

@@ -21,12 +21,8 @@ pub fn url(cluster: &Cluster) -> Result<(String, Option<(String, String)>)> {
     };
     // Where a password may stand, nothing is quoted.
     let quoted = |text: &str| if server.contains('@') { String::new() } else { format!(" `{text}`") };
-    ensure!(
-        scheme == "https" || scheme == "http",
-        "its `server` has the scheme{}, which is none{FORMS}",
-        quoted(&scheme)
-    );
-    ensure!(server.len() <= LONGEST, "its `server` has {} characters", server.len());
+    ensure!(scheme == "https" || scheme == "http", "its `server` has an invalid scheme{}{FORMS}", quoted(&scheme));
+    ensure!(server.len() <= LONGEST, "its `server` is too long ({} characters)", server.len());
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
@@ -37,12 +33,12 @@ pub fn url(cluster: &Cluster) -> Result<(String, Option<(String, String)>)> {
         "" => None,
         port => match port.parse::<u16>() {
             Ok(number) if number > 0 => Some(number),
-            _ => bail!("its `server` has the port{}, which is none{FORMS}", quoted(port)),
+            _ => bail!("its `server` has an invalid port{}{FORMS}", quoted(port)),
         },
     };
     let port = port.map_or_else(String::new, |port| format!(":{port}"));
     let url = format!("{scheme}://{host}{port}{path}");
-    ensure!(url.parse::<Uri>().is_ok_and(|url| url.host().is_some()), "its `server` is no address{FORMS}");
+    ensure!(url.parse::<Uri>().is_ok_and(|url| url.host().is_some()), "its `server` is not an address{FORMS}");
     Ok((url, user.map(password)))
 }
 
@@ -104,16 +100,16 @@ mod tests {
             ("https://jane:p%40w@localhost:6443", "https://localhost:6443 as jane with p@w"),
             ("https://jane@localhost", "https://localhost as jane with "),
             ("https://jane:%+f%@localhost", "https://localhost as jane with %+f%"),
-            ("https://localhost:99999", "! its `server` has the port `99999`, which is none"),
-            ("https://localhost:abc", "! its `server` has the port `abc`, which is none"),
-            ("https://localhost:0", "! its `server` has the port `0`, which is none"),
+            ("https://localhost:99999", "! its `server` has an invalid port `99999`"),
+            ("https://localhost:abc", "! its `server` has an invalid port `abc`"),
+            ("https://localhost:0", "! its `server` has an invalid port `0`"),
             ("https://:6443", "! its `server` names no host"),
             ("https://::1", "! its `server` names no host"),
             ("https://", "! its `server` names no host"),
             ("localhost/path", "! its `server` has a path, but no `https://`"),
-            ("ftp://localhost", "! its `server` has the scheme `ftp`, which is none"),
-            ("unix:///var/run/x", "! its `server` has the scheme `unix`, which is none"),
-            ("https://lo cal", "! its `server` is no address"),
+            ("ftp://localhost", "! its `server` has an invalid scheme `ftp`"),
+            ("unix:///var/run/x", "! its `server` has an invalid scheme `unix`"),
+            ("https://lo cal", "! its `server` is not an address"),
             ("", "! it has no `server`"),
         ];
         for (server, expected) in table {

@@ -21,14 +21,14 @@ impl Demands {
     pub fn of(cli: &Cli) -> Result<Self, Usage> {
         let goal = (!cli.goal.is_empty()).then(|| Goal::new(cli.goal.clone())).transpose();
         let goal =
-            goal.map_err(|reason| Usage::new(reason, "alternatives: `--for condition=Ready --or-for delete`"))?;
+            goal.map_err(|reason| Usage::new(reason, "for alternatives: `--for condition=Ready --or-for delete`"))?;
         let (keys, by) = (cli.keys.clone(), cli.by);
         if goal.is_some() && (!keys.is_empty() || by.is_some()) {
             let option = if by.is_some() { "--by" } else { "--key" };
-            let problem = format!("`--for` and `{option}` both say what is demanded");
+            let problem = format!("`--for` and `{option}` both set the condition");
             return Err(Usage::new(
                 problem,
-                format!("one of them: {}, or {}", help::GOALS, options::right_form(option)),
+                format!("use one of them: {}, or {}", help::GOALS, options::right_form(option)),
             ));
         }
         Ok(Self { goal, keys, by, same_node: cli.same_node })
@@ -102,8 +102,8 @@ fn check_mode(target: &Target, typed: &str, option: &str) -> Result<(), Usage> {
     if suffix.is_empty() || !typed.ends_with(suffix) {
         return Ok(());
     }
-    let problem = format!("`{typed}` and `{option}` both say what is demanded");
-    let other_end = if option == "--for" { "; `--or-for` adds another good end" } else { "" };
+    let problem = format!("`{typed}` and `{option}` both set the condition");
+    let other_end = if option == "--for" { "; `--or-for` adds an alternative" } else { "" };
     Err(Usage::new(problem, format!("`{plain}` with `{option}`, or `{typed}` without{other_end}")))
 }
 
@@ -111,12 +111,12 @@ fn check_mode(target: &Target, typed: &str, option: &str) -> Result<(), Usage> {
 fn check_same_node(target: &Target, typed: &str) -> Result<(), Usage> {
     let is_pod = target.kind.name == "pod";
     if is_pod && let Some(name) = &target.selection.name {
-        let problem = format!("`{name}` with `--same-node`: a name selects alone");
+        let problem = format!("`{name}` with `--same-node`: a name already selects one object");
         return Err(Usage::new(problem, format!("`{typed} -lapp=db --same-node`")));
     }
     let is_on_node = is_pod || target.demand == Demand::Every;
     if !is_on_node {
-        let problem = format!("`{typed}` is judged by itself with `--for`, not by its pod on a node");
+        let problem = format!("`--for` checks `{typed}` itself, `--same-node` only its pod on one node");
         return Err(Usage::new(problem, "leave out one of them"));
     }
     Ok(())

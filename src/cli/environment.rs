@@ -52,7 +52,7 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
         let value = self.value(name)?;
         let parsed = parse(&value);
         if parsed.is_none() {
-            self.warnings.push(format!("{name}={value} is ignored, it takes {forms}"));
+            self.warnings.push(format!("ignoring {name}={value}: it takes {forms}"));
         }
         parsed
     }
@@ -98,9 +98,9 @@ pub fn unread(names: impl Iterator<Item = String>) -> Vec<String> {
     let meant = ours.filter(|name| !name.contains("_PORT") && !name.contains("_SERVICE"));
     let near = |name: &str| {
         let rated = known.iter().map(|known| (strsim::damerau_levenshtein(known, name), known));
-        rated.min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| format!(", did you mean {known}?"))
+        rated.min().filter(|(distance, _)| *distance <= 3).map(|(_, known)| format!("; did you mean {known}?"))
     };
-    meant.map(|name| format!("{name} is not read{}", near(&name).unwrap_or_default())).collect()
+    meant.map(|name| format!("ignoring unknown variable {name}{}", near(&name).unwrap_or_default())).collect()
 }
 
 pub fn named<T: ValueEnum>(text: &str) -> Result<T, String> {

@@ -9,7 +9,7 @@ use crate::target::Resource;
 /// takes three lines.
 pub fn of_wait(command: Command, program: &str, long: bool) -> Command {
     let more = format!(
-        "{}\n       {program} rbac ...                 the smallest Role for that wait\n       \
+        "{}\n       {program} rbac ...                 print the smallest Role for a wait\n       \
          {program} completions SHELL        completions for bash, zsh, fish, elvish or powershell",
         usage(program)
     );
@@ -40,7 +40,7 @@ fn modes() -> String {
     let single: Vec<&str> = single.iter().map(|row| row.modes[0].word).collect();
     format!(
         "Modes:\n{}\n{}\n  KIND.GROUP   any other kind in the cluster, by its conditions or --for\n\
-         `--help KIND` says more about each; kubectl's other names (`deploy`, `svc`) work, too.",
+         `--help KIND` explains each; kubectl's plurals and short names (`deploy`, `svc`) work too.",
         modes.join("\n"),
         filled(&single.join(", "))
     )
@@ -93,7 +93,7 @@ fn of_kind(row: &Row) -> String {
     let Resource { group, plural, .. } = &row.kind.resource;
     let group = if group.is_empty() { "the core group" } else { group };
     let (title, words) = (&row.kind.title, words.join(", "));
-    format!("{title}: {plural} of {group}, also typed {words}\n\nModes:\n{}\n\n{}", modes.join("\n"), about(row))
+    format!("{title}: {plural} in {group}; other names: {words}\n\nModes:\n{}\n\n{}", modes.join("\n"), about(row))
 }
 
 fn about(row: &Row) -> String {
@@ -113,21 +113,21 @@ pub fn variables(prefix: &str) -> impl Iterator<Item = String> {
 const SHORT: &str = "--help adds the environment, exit codes and examples.";
 
 const LONG: &str = "\
-All objects of a kind: `pod -n NAMESPACE`; needs -n, -A or --field-selector.
+For all objects of a kind, give -n, -A or --field-selector instead of a name: `pod -n data`.
 
 Environment:
   K8S_WAIT_FOR_TIMEOUT, K8S_WAIT_FOR_ANY, K8S_WAIT_FOR_MIN, K8S_WAIT_FOR_SETTLE,
   K8S_WAIT_FOR_MISSING, K8S_WAIT_FOR_FAILED, K8S_WAIT_FOR_AUTH_GRACE, K8S_WAIT_FOR_OUTPUT,
   K8S_WAIT_FOR_QUIET, K8S_WAIT_FOR_EVENTS, K8S_WAIT_FOR_NO_LOGS, K8S_WAIT_FOR_COLOR,
   K8S_WAIT_FOR_LOG_LEVEL, K8S_WAIT_FOR_LOG_FORMAT
-                          the options of these names; the command line comes first
+                          the options of the same names; the command line wins
   WAIT_TIME               seconds between polls where watching is forbidden: 2, 0.5, 2s
   DEBUG                   1 for --log-level debug, 2 for trace
-  TREAT_ERRORS_AS_READY   what a plain mode means: 0 itself, 1 with -we, 2 with -wr
+  TREAT_ERRORS_AS_READY   suffix for a plain mode: 0 none, 1 -we, 2 -wr
   KUBECONFIG              as in kubectl
   NO_COLOR                no colors, unless --color says so
   POD_NAME, POD_NAMESPACE, CONTAINER_NAME, NODE_NAME
-                          who waits, where the pod's token and mounts do not tell
+                          the waiting pod, if its token and mounts do not name it
 
 Exit codes:
   0          the condition is met
@@ -135,7 +135,7 @@ Exit codes:
   2          usage error
   77         access denied: 401 or 403 for longer than --auth-grace
   78         configuration: no credentials, broken kubeconfig, unknown context
-  124        the --timeout passed
+  124        the --timeout expired
   130, 143   SIGINT, SIGTERM
 
 Examples:

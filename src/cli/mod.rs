@@ -161,12 +161,12 @@ pub fn wait(words: impl IntoIterator<Item = OsString>) -> Result<Wait, Usage> {
 fn check_missing(missing: Missing, typed: bool, targets: &[Target]) -> Result<(), Usage> {
     let other = targets.iter().find(|target| !is_final(target) || matches!(target.demand, Demand::Meets(_)));
     if let (Missing::Ready, Some(target)) = (missing, other) {
-        let hint = "only a Job is done and gone: leave it out, or wait for the Jobs in a command of their own";
-        return Err(Usage::new(format!("`--missing ready` with `{target}`"), hint));
+        let hint = "only a plain wait for Jobs takes it: leave it out, or wait for the Jobs in a separate command";
+        return Err(Usage::new(format!("`--missing ready` does not apply to `{target}`"), hint));
     }
     if typed && missing == Missing::Fail && !targets.iter().any(Target::is_named) {
-        let hint = "what a selector matches may come at any time: `job migrate --missing fail`, or a selector with `--timeout`";
-        return Err(Usage::new("`--missing fail` is about names, and no target has one", hint));
+        let hint = "matches of a selector may appear at any time: `job migrate --missing fail`, or a selector with `--timeout`";
+        return Err(Usage::new("`--missing fail` needs a target with a name", hint));
     }
     Ok(())
 }
@@ -199,7 +199,7 @@ fn rbac_request(cli: &RbacCli, suffix: &str) -> Result<rbac::Request, Usage> {
     if let Some(target) = targets.iter().find(|it| it.kind.is_sought() && it.kind.resource.group.is_empty()) {
         let word = &target.kind.name;
         let hint = format!("with its group, as `kubectl api-resources` shows it: `{word}.GROUP/NAME`");
-        return Err(Usage::new(format!("`rbac` asks no cluster, and `{word}` is no kind that it knows"), hint));
+        return Err(Usage::new(format!("`rbac` does not ask the cluster, and `{word}` is not a built-in kind"), hint));
     }
     let subject = rbac::Subject::ServiceAccount { namespace, name: name.to_owned() };
     Ok(rbac::Request { targets, subject, explain: cli.explain, logs: !cli.wait.no_logs, events: cli.wait.events })

@@ -1,6 +1,6 @@
 //! What the user typed: the options, and what is wrong with them as text.
 //!
-//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read:
+//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment:
 //! clap's own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks
 //! for them.
 
@@ -24,7 +24,7 @@ use crate::target::rules::{Failed, Missing};
 #[command(
     name = "k8s-wait-for",
     version,
-    about = "Waits until what runs in Kubernetes is ready: Jobs, Pods, Services, rollouts and all the rest",
+    about = "Waits until Kubernetes objects are ready: Jobs, Pods, Services, rollouts and any other kind",
     no_binary_name = true,
     disable_help_flag = true,
     disable_version_flag = true
@@ -57,50 +57,44 @@ pub struct Cli {
     pub kubeconfig: Option<String>,
 
     /// Instead of ready: condition=C[=STATUS], jsonpath=PATH[=VALUE], create, delete
-    #[arg(long = "for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
+    #[arg(long = "for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "Condition")]
     all: Vec<Condition>,
-    /// Or this, with each --for that follows; all --for before it go together
-    #[arg(long = "or-for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "What is demanded")]
+    /// Start an alternative; all --for within one alternative must be met
+    #[arg(long = "or-for", value_name = "GOAL", value_parser = condition, action = ArgAction::Append, help_heading = "Condition")]
     other: Vec<Condition>,
-    /// A key that it must hold (configmap, secret)
-    #[arg(long = "key", value_name = "KEY", value_parser = key, help_heading = "What is demanded")]
+    /// Key that must exist (configmap, secret)
+    #[arg(long = "key", value_name = "KEY", value_parser = key, help_heading = "Condition")]
     pub keys: Vec<String>,
-    /// What a Service goes by: pods, endpoints or load-balancer [default: pods]
-    #[arg(
-        long,
-        value_name = "WHAT",
-        hide_possible_values = true,
-        ignore_case = true,
-        help_heading = "What is demanded"
-    )]
+    /// How to judge a Service: by pods, endpoints or load-balancer [default: pods]
+    #[arg(long, value_name = "WHAT", hide_possible_values = true, ignore_case = true, help_heading = "Condition")]
     pub by: Option<By>,
     /// `--for` and `--or-for`, in the order in which they were typed
     #[arg(skip)]
     pub goal: Vec<Vec<Condition>>,
 
-    /// Give up after 90s, 5m or bare seconds; 0 looks once [default: never]
+    /// Give up after 90s, 5m or plain seconds; 0 checks once [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub timeout: Option<Duration>,
     /// End as soon as one target is ready
     #[arg(long = "any", help_heading = "When it ends")]
     pub any_target: bool,
-    /// How many objects must match, or endpoints be ready [default: 1]
+    /// Minimum number of ready objects or endpoints [default: 1]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true, help_heading = "When it ends")]
     pub min: Option<u32>,
     /// How long a selector's objects must stay ready and unchanged [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub settle: Option<Duration>,
-    /// What a missing object means: wait, fail or ready (Jobs) [default: wait]
-    #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
+    /// If an object is missing: wait, fail, or ready (Jobs only) [default: wait]
+    #[arg(long, value_name = "ACTION", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
     pub missing: Option<Missing>,
-    /// What a failed target means: exit, or wait for the next [default: exit]
-    #[arg(long, value_name = "ANSWER", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
+    /// If a target failed: exit, or wait for a replacement [default: exit]
+    #[arg(long, value_name = "ACTION", hide_possible_values = true, ignore_case = true, help_heading = "When it ends")]
     pub failed: Option<Failed>,
     /// How long access may be denied before the wait ends [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration, allow_negative_numbers = true, help_heading = "When it ends")]
     pub auth_grace: Option<Duration>,
 
-    /// plain lines, or json: one object a line [default: plain]
+    /// plain, or json (one object per line) [default: plain]
     #[arg(long, value_name = "FORM", hide_possible_values = true, ignore_case = true, help_heading = "What it says")]
     pub output: Option<Form>,
     /// Print nothing unless the wait fails
@@ -134,7 +128,7 @@ pub struct Cli {
 #[derive(Debug, Parser)]
 #[command(
     name = "k8s-wait-for",
-    about = "Prints the smallest Role and RoleBinding for a wait: `rbac` and then its arguments",
+    about = "Prints the smallest Role and RoleBinding for a wait; takes the arguments of that wait",
     no_binary_name = true,
     disable_help_flag = true
 )]
@@ -145,7 +139,7 @@ pub struct RbacCli {
     /// Service account of the pod that waits [default: default]
     #[arg(long, value_name = "[NAMESPACE:]NAME", value_parser = text, help_heading = "The Role")]
     pub service_account: Option<String>,
-    /// Also what is read to say why it is blocked
+    /// Add the rights to explain why a target is blocked
     #[arg(long, help_heading = "The Role")]
     pub explain: bool,
 }
@@ -340,7 +334,7 @@ fn mistake(error: &clap::Error) -> Usage {
 fn unknown_option(option: &str, near: &str) -> Usage {
     // what clap finds near is often far: `--namespace` for `--as`
     let near = Some(near).filter(|near| strsim::jaro(near, option) > 0.8);
-    let known = "of kubectl's options it knows -n, -A, -l, --field-selector, --context and --kubeconfig";
+    let known = "kubectl options that work here: -n, -A, -l, --field-selector, --context and --kubeconfig";
     let hint = match (instead(option), near) {
         (Some(hint), _) => hint.to_owned(),
         (None, Some(near)) => format!("did you mean `{near}`? {known}"),
@@ -353,12 +347,12 @@ fn unknown_option(option: &str, near: &str) -> Usage {
 fn instead(option: &str) -> Option<&'static str> {
     Some(match option {
         "-o" => "did you mean `--output json`?",
-        "-w" | "--watch" | "--watch-only" | "--wait" => "leave it out: this waits, and says what changes meanwhile",
+        "-w" | "--watch" | "--watch-only" | "--wait" => "leave it out: waiting is the default, and changes are printed",
         "-f" | "--filename" | "-k" | "--kustomize" => "name the objects: `job/migrate service/db`",
-        "--all" => "`pod -n NAMESPACE` for all that are there",
+        "--all" => "`pod -n NAMESPACE` for all of them",
         "-v" | "--v" => "`--log-level debug`",
         "-s" | "--server" | "--token" | "--user" | "--cluster" | "--as" | "--as-group" => {
-            "a context of the kubeconfig says which server and which user: `--context production`"
+            "a kubeconfig context sets the server and the user: `--context production`"
         }
         _ => return None,
     })
@@ -389,7 +383,7 @@ pub fn right_form(option: &str) -> &'static str {
         "--key" => "`secret/tls --key tls.crt`",
         "--same-node" => "`daemonset/proxy --same-node` or `pod -lapp=cache --same-node`",
         "--by" => "`service/db --by endpoints`, `--by load-balancer` or `--by pods`",
-        "--min" => "a whole number from 1 on",
+        "--min" => "a whole number, 1 or more",
         "--missing" => "`wait`, `fail` or `ready`",
         "--failed" => "`exit` or `wait`",
         "--log-level" => "`error`, `warn`, `info`, `debug` or `trace`",
@@ -434,7 +428,7 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
     };
     // `5M` would be five months.
     if parsed.is_some() && units(typed).any(|unit| !UNITS.contains(&unit)) {
-        return Err("has a unit above days".to_owned());
+        return Err("has a unit longer than days".to_owned());
     }
     // more than a century overflows clocks further down, and nobody means it
     match parsed {
@@ -459,5 +453,5 @@ fn units(text: &str) -> impl Iterator<Item = &str> {
 /// # Errors
 /// A clause that can follow the text.
 pub fn count(typed: &str) -> Result<u32, String> {
-    typed.parse().ok().filter(|number| *number > 0).ok_or_else(|| "is not a number from 1 on".to_owned())
+    typed.parse().ok().filter(|number| *number > 0).ok_or_else(|| "is not a whole number of at least 1".to_owned())
 }

@@ -60,7 +60,7 @@ pub fn targets(cli: &Cli, suffix: &str) -> Result<Vec<Target>, Usage> {
     let is_one = |target: &Target| target.is_named() && target.demand != Demand::Endpoints;
     if cli.min.is_some_and(|min| min > 1) && targets.iter().all(is_one) {
         return Err(Usage::new(
-            "`--min` counts what a selector matches, a name is one object",
+            "`--min` counts the matches of a selector; a name is one object",
             "`pod -lapp=db --min 3`",
         ));
     }
@@ -91,7 +91,7 @@ fn is_operator(rest: &str) -> bool {
 
 fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
     let (row, plain) = kinds::mode(text)?;
-    // there is no `service-we`, and none of `job-wr-we`
+    // no `service-we`, and none of `job-wr-we`
     let (row, mode) = kinds::mode(&format!("{}{suffix}", plain.word)).unwrap_or((row, plain));
     Some(Written { kind: row.kind.clone(), demand: mode.demand.clone(), text })
 }
@@ -112,7 +112,7 @@ fn is_kind(text: &str) -> bool {
 fn common(cli: &Cli) -> Result<Common, Usage> {
     let scope = match &cli.namespace {
         Some(namespace) if cli.all_namespaces => {
-            let problem = format!("`-n {namespace}` and `-A` contradict each other");
+            let problem = format!("`-n {namespace}` and `-A` conflict");
             return Err(Usage::new(problem, format!("`-n {namespace}` for this namespace, `-A` for all of them")));
         }
         Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
@@ -123,7 +123,7 @@ fn common(cli: &Cli) -> Result<Common, Usage> {
         [] => None,
         [one] => Some(selector(one)?),
         many => {
-            let hint = format!("all requirements go into one, with commas between: `-l '{}'`", many.join(","));
+            let hint = format!("join all requirements with commas: `-l '{}'`", many.join(","));
             return Err(Usage::new("`-l` is given more than once", hint));
         }
     };
@@ -143,21 +143,22 @@ fn of_mode(mode: &Written, objects: &[&str], common: &Common) -> Result<Vec<Targ
 /// After a mode there are names, or one selector.
 fn check_mixture(mode: &str, objects: &[&str]) -> Result<(), Usage> {
     if let Some(target) = objects.iter().find(|object| is_target(object)) {
-        let hint = format!("without a mode in front: `{}`", as_targets(mode, objects));
-        return Err(Usage::new(format!("`{target}` names its mode itself"), hint));
+        let hint = format!("leave out the first mode: `{}`", as_targets(mode, objects));
+        return Err(Usage::new(format!("`{target}` already names its mode"), hint));
     }
     // a Job may be called `pod`, but hardly with names around it
     let is_mode = |word: &str| kinds::mode(word).is_some_and(|(row, _)| row.modes.len() > 1);
     if let Some(at) = (1..objects.len().saturating_sub(1)).find(|at| is_mode(objects[*at])) {
         let (second, object) = (objects[at], objects[at + 1]);
-        let hint = format!("kinds mix as targets: `{} {second}/{object}`", as_targets(mode, &objects[..at]));
+        let hint = format!("to mix kinds, write targets: `{} {second}/{object}`", as_targets(mode, &objects[..at]));
         return Err(Usage::new(format!("`{second}` is a second mode"), hint));
     }
     match objects.iter().find(|object| is_selector(object)) {
         Some(selector) if objects.len() > 1 => {
             let targets = as_targets(mode, objects);
-            let hint = format!("several targets: `{targets}`; a name and a selector: `{mode} NAME -l '{selector}'`");
-            Err(Usage::new(format!("`{selector}` stands beside a name or another selector"), hint))
+            let hint =
+                format!("for several targets: `{targets}`; for a name and a selector: `{mode} NAME -l '{selector}'`");
+            Err(Usage::new(format!("`{selector}` must be the only argument after the mode"), hint))
         }
         _ => Ok(()),
     }
@@ -178,7 +179,7 @@ fn every(mode: &Written, common: &Common) -> Result<Target, Usage> {
     let Common { scope, labels, fields, .. } = common;
     let text = mode.text;
     if *scope == Scope::Default && labels.is_none() && fields.is_none() {
-        let hint = format!("`{text} NAME`, `{text} -lapp=db`, or `{text} -n NAMESPACE` for all that are there");
+        let hint = format!("`{text} NAME`, `{text} -lapp=db`, or `{text} -n NAMESPACE` for all of them");
         return Err(Usage::new(format!("`{text}` needs a name or a selector"), hint));
     }
     let selection = Selection { labels: labels.clone(), fields: fields.clone(), ..Selection::default() };
@@ -203,7 +204,7 @@ fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
         (None, mode) => return Err(unknown_mode(mode)),
     };
     if object.is_empty() {
-        let hint = format!("`{word}NAME`, `{word}app=db`, or `{} -n NAMESPACE` for all that are there", mode.text);
+        let hint = format!("`{word}NAME`, `{word}app=db`, or `{} -n NAMESPACE` for all of them", mode.text);
         return Err(Usage::new(format!("`{word}` needs a name or a selector"), hint));
     }
     let scope = match namespace {
@@ -211,10 +212,10 @@ fn target(word: &str, suffix: &str, common: &Common) -> Result<Target, Usage> {
         Some("") => return Err(Usage::new(format!("`{word}` begins with `:`"), format!("`{}`", &word[1..]))),
         Some(namespace) if common.scope == Scope::All => {
             let hint = format!("leave out `-A`, or the `{namespace}:`");
-            return Err(Usage::new(format!("`{word}` names a namespace and `-A` all of them"), hint));
+            return Err(Usage::new(format!("`{word}` names a namespace, but `-A` means all of them"), hint));
         }
         Some(namespace) if !mode.kind.resource.namespaced => {
-            let problem = format!("`{word}`: a {} belongs to no namespace", mode.kind.name);
+            let problem = format!("`{word}`: kind {} is not namespaced", mode.kind.name);
             return Err(Usage::new(problem, format!("`{}/{object}`, without `{namespace}:`", mode.text)));
         }
         Some(namespace) => Scope::Namespace(checked_namespace(namespace)?),
@@ -226,7 +227,7 @@ fn of_object(mode: &Written, scope: Scope, object: &str, common: &Common) -> Res
     let text = mode.text;
     if is_selector(object) {
         if let Some(labels) = &common.labels {
-            let hint = format!("all requirements go into one, with commas between: `-l '{object},{labels}'`");
+            let hint = format!("join all requirements with commas: `-l '{object},{labels}'`");
             return Err(Usage::new(format!("`{object}` and `-l` are two selectors"), hint));
         }
         let labels = Some(selector(object)?);
@@ -240,7 +241,7 @@ fn of_object(mode: &Written, scope: Scope, object: &str, common: &Common) -> Res
     }
     if let Some(fields) = &common.fields {
         let hint = format!("`{text} --field-selector metadata.name={object},{fields}`");
-        return Err(Usage::new(format!("`{object}` with `--field-selector`: a name selects alone"), hint));
+        return Err(Usage::new(format!("`{object}` with `--field-selector`: a name already selects one object"), hint));
     }
     let selection = Selection { name: Some(name), labels: common.labels.clone(), ..Selection::default() };
     mode.target(scope, selection, common)
@@ -256,7 +257,7 @@ fn selector(text: &str) -> Result<Selector, Usage> {
         let unquoted = text.replace(['"', '\''], "");
         let hint =
             if unquoted == text { options::SELECTORS.to_owned() } else { format!("without quotes: `{unquoted}`") };
-        Usage::new(format!("`{text}` is no label selector: {error}"), hint)
+        Usage::new(format!("`{text}` is not a label selector: {error}"), hint)
     })
 }
 
@@ -266,14 +267,17 @@ fn checked_fields(text: &str) -> Result<String, Usage> {
         return Ok(text.to_owned());
     }
     let hint = "`--field-selector status.phase=Running` or `--field-selector metadata.name!=db-0,spec.nodeName=node-1`";
-    Err(Usage::new(format!("`{text}` is no field selector"), hint))
+    Err(Usage::new(format!("`{text}` is not a field selector"), hint))
 }
 
 type Check = fn(&str) -> Result<(), String>;
 
 fn checked_namespace(text: &str) -> Result<String, Usage> {
     dns_label(text).map_err(|reason| {
-        Usage::new(format!("`{text}` cannot be a namespace: it {reason}"), like("`-n kube-system`", text, dns_label))
+        Usage::new(
+            format!("`{text}` is not a valid namespace name: it {reason}"),
+            like("`-n kube-system`", text, dns_label),
+        )
     })?;
     Ok(text.to_owned())
 }
@@ -281,25 +285,25 @@ fn checked_namespace(text: &str) -> Result<String, Usage> {
 fn checked_name(mode: &Written, name: &str) -> Result<String, Usage> {
     let Err(reason) = (kinds::of(&mode.kind).check_name)(name) else { return Ok(name.to_owned()) };
     let title = if mode.kind.title.is_empty() { &mode.kind.name } else { &mode.kind.title };
-    let problem = format!("`{name}` cannot be the name of a {title}: it {reason}");
+    let problem = format!("`{name}` is not a valid {title} name: it {reason}");
     Err(Usage::new(problem, name_hint(mode, name)))
 }
 
 fn name_hint(mode: &Written, name: &str) -> String {
     let (typed, check_name) = (mode.text, kinds::of(&mode.kind).check_name);
     if name == "*" {
-        format!("`{typed} -n NAMESPACE` for all that are there")
+        format!("`{typed} -n NAMESPACE` for all of them")
     } else if name.contains(',') {
         let names: Vec<&str> = name.split([',', ' ']).filter(|name| !name.is_empty()).collect();
         let targets = names.iter().any(|name| is_target(name));
         let right = if targets { as_targets(typed, &names) } else { format!("{typed} {}", names.join(" ")) };
         format!("spaces instead of commas: `{right}`")
     } else if let Some((namespace, name)) = name.split_once(['/', ':']) {
-        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+        format!("give the namespace with `-n`: `{typed} {name} -n {namespace}`")
     } else if let Some((name, namespace)) = name.split_once('.').filter(|_| check_name("a.b").is_err()) {
         // Where names hold no dot, this is a name of DNS.
         let namespace = namespace.split('.').next().unwrap_or_default();
-        format!("a namespace is given by `-n`: `{typed} {name} -n {namespace}`")
+        format!("give the namespace with `-n`: `{typed} {name} -n {namespace}`")
     } else {
         like(&format!("`{typed} migrate-v3`"), name, check_name)
     }

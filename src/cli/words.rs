@@ -32,7 +32,7 @@ pub fn from_arguments(argv: impl Iterator<Item = OsString>) -> Result<Vec<String
         check_expanded(&argument)?;
         if argument.trim().is_empty() {
             let problem = format!("argument {} is empty", index + 1);
-            return Err(Usage::new(problem, "a variable without a value? leave the argument out, or give it one"));
+            return Err(Usage::new(problem, "is a variable unset? set it, or leave out the argument"));
         }
         split(argument.trim(), &mut words);
     }

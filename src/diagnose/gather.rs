@@ -58,7 +58,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Finds out why a target is not ready; two or three requests, one or two more for a closing report.
+    /// Finds out why a targety; two or three requests, one or two more for a closing report.
     pub async fn behind(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
         if kinds::causes(target).is_none() {
             match self.events_of(target).await {
@@ -85,8 +85,8 @@ impl Inspector {
         {
             self.log(&pod, evidence).await;
         }
-        if evidence.pods.is_empty() && depth == Depth::Closing {
-            self.traces(target, &jobs, evidence).await;
+        if evidence.pods.is_empty() && depth == Depth::Closing && self.quotes && kinds::is_final(target) {
+            self.last_words(target, evidence).await;
         }
         let pod = explain::subject(&evidence.pods).map(|pod| &pod.metadata);
         let pod = pod.map(|pod| (pod.namespace.clone(), "Pod", pod.name.clone()));
@@ -98,30 +98,18 @@ impl Inspector {
                 .events(&namespace, &format!("involvedObject.kind={kind},involvedObject.name={name},type=Warning"))
                 .await
             {
-                Ok(events) => evidence.events.extend(events),
+                Ok(events) => evidence.events = events,
                 Err(gap) => evidence.gaps.push(gap),
             }
         }
     }
 
-    /// What is left of pods that are gone: warnings about them, and what this container's own earlier run has said.
-    async fn traces(&self, target: &Target, jobs: &[String], evidence: &mut Evidence) {
-        if !kinds::is_final(target) {
-            return;
-        }
-        if let (Some(container), Ok(Some(own))) = (
-            &self.identity.container.as_ref().filter(|_| self.quotes),
-            self.own_pod::<Pod>(Request::list, Request::get).await,
-        ) {
+    /// What this container's own earlier run has said of pods that are gone by now.
+    async fn last_words(&self, target: &Target, evidence: &mut Evidence) {
+        let Some(container) = &self.identity.container else { return };
+        if let Ok(Some(own)) = self.own_pod::<Pod>(Request::list, Request::get).await {
             evidence.earlier = explain::last_words(&own, container, target);
         }
-        let Some(namespace) = target.namespace() else { return };
-        let warnings = self.events(namespace, "involvedObject.kind=Pod,type=Warning").await.unwrap_or_default();
-        let is_of_job = |event: &Event| {
-            let stem = event.involved_object.name.rsplit_once('-').map(|(stem, _)| stem);
-            jobs.iter().any(|job| stem == Some(job))
-        };
-        evidence.events.extend(warnings.into_iter().filter(is_of_job));
     }
 
     /// Finds out what is there instead of a target. Refusals are no gaps: this needs more than the wait itself.
@@ -169,14 +157,16 @@ impl Inspector {
         match kinds::causes(target) {
             Some(Causes::PodsOfJobs) => {
                 let jobs = self.jobs(target).await?;
-                let names: Vec<&str> = jobs.iter().take(BEHIND).map(String::as_str).collect();
+                let names: Vec<&str> = jobs.iter().take(BEHIND).map(|job| &*job.name).collect();
                 if names.is_empty() {
-                    return Ok((Vec::new(), jobs));
+                    return Ok((Vec::new(), Vec::new()));
                 }
                 // The label with a prefix is younger than some clusters (1.27).
                 let labels = format!("job-name in ({})", names.join(","));
-                let pods = self.list_pods(target.namespace(), Some(labels), None).await?;
-                Ok((of_present_jobs(pods), jobs))
+                let mut pods = self.list_pods(target.namespace(), Some(labels), None).await?;
+                // Those of a namesake in another namespace are none of it.
+                pods.retain(|pod| jobs.iter().any(|job| job.owns(pod)));
+                Ok((of_present_jobs(pods), jobs.into_iter().map(|job| job.name).collect()))
             }
             Some(Causes::Pods) => {
                 let fields = fields(target).into_iter().chain(self.on_node(target)).collect::<Vec<_>>().join(",");
@@ -194,7 +184,8 @@ impl Inspector {
                     let labels = Some(spec.selector.to_string());
                     pods.extend(self.list_pods(Some(&metadata.namespace), labels, self.on_node(target)).await?);
                 }
-                if let (true, Causes::PodsServed, Some(first)) = (pods.is_empty(), cause, selecting.first()) {
+                let mut selective = selecting.iter().filter(|it| !it.spec.selector.is_empty());
+                if let (true, Causes::PodsServed, Some(first)) = (pods.is_empty(), cause, selective.next()) {
                     evidence.near = self.near(first).await.ok();
                 }
                 let names = selecting.into_iter().map(|it| it.metadata.name).collect();
@@ -209,14 +200,20 @@ impl Inspector {
         }
     }
 
-    /// The names of the Jobs that are not complete. That of a named one is known without asking.
-    async fn jobs(&self, target: &Target) -> Result<Vec<String>, String> {
+    /// The Jobs in question: the first that failed, which the verdict is about, or all that are not complete. A named one
+    /// is known without asking.
+    async fn jobs(&self, target: &Target) -> Result<Vec<JobKey>, String> {
         if let Some(name) = &target.selection.name {
-            return Ok(vec![name.clone()]);
+            return Ok(vec![JobKey { name: name.clone(), uid: None }]);
         }
         let (resource, namespace) = (&target.kind.resource, target.namespace());
-        let jobs: Vec<Job> = self.list(resource, namespace, target.queried_labels(), fields(target)).await?;
-        Ok(jobs.into_iter().filter(|job| !job.is_complete()).map(|job| job.metadata.name).collect())
+        let mut jobs: Vec<Job> = self.list(resource, namespace, target.queried_labels(), fields(target)).await?;
+        jobs.retain(|job| !job.is_complete());
+        if let Some(first) = jobs.iter().position(Job::has_failed) {
+            jobs = vec![jobs.swap_remove(first)];
+        }
+        let key = |job: Job| JobKey { name: job.metadata.name, uid: Some(job.metadata.uid) };
+        Ok(jobs.into_iter().map(key).collect())
     }
 
     /// The newest Job of a CronJob, unless it is complete.
@@ -233,8 +230,9 @@ impl Inspector {
     async fn near(&self, selecting: &Selecting) -> Result<Near, String> {
         let namespace = selecting.metadata.namespace.clone();
         let pods: Vec<OnlyMetadata> = self.list_by(Request::list_metadata, &PODS, Some(&namespace), None, None).await?;
+        let is_part = pods.len() >= OBJECTS as usize;
         let pods = pods.into_iter().map(|pod| (pod.metadata.name, pod.metadata.labels)).collect();
-        Ok(Near { namespace, wanted: selecting.spec.selector.labels(), pods })
+        Ok(Near { namespace, wanted: selecting.spec.selector.labels(), pods, is_part })
     }
 
     fn on_node(&self, target: &Target) -> Option<String> {
@@ -286,7 +284,7 @@ impl Inspector {
         }
     }
 
-    /// Not those that the verdict passes over either, unless there is no other.
+    /// Not those that the verdict passes over either, unless no other.
     fn counted(&self, mut pods: Vec<Pod>) -> Vec<Pod> {
         let own_uid = self.identity.pod_uid.as_deref();
         pods.retain(|pod| state(pod, own_uid) != State::Itself);
@@ -450,6 +448,19 @@ fn of_present_jobs(mut pods: Vec<Pod>) -> Vec<Pod> {
     let present: BTreeSet<(String, String)> = youngest.into_iter().collect();
     pods.retain(|pod| owner(pod).is_some_and(|owner| present.contains(&owner)));
     pods
+}
+
+/// A Job whose pods are wanted.
+struct JobKey {
+    name: String,
+    /// of one that was looked at
+    uid: Option<String>,
+}
+
+impl JobKey {
+    fn owns(&self, pod: &Pod) -> bool {
+        self.uid.as_ref().is_none_or(|uid| pod.metadata.controller().is_some_and(|owner| owner.uid == *uid))
+    }
 }
 
 /// What selects pods.

@@ -28,7 +28,8 @@ const MISSING: Duration = Duration::from_secs(2);
 const LONG_MISSING: Duration = Duration::from_mins(1);
 /// How long something that has changed is left to come to rest before the next look.
 const REST: Duration = Duration::from_secs(1);
-/// How soon after a look a change leads to the next one; twice as long each time, up to `INTERVAL`.
+/// How soon after a look a change leads to the next one, times the number of targets; twice as long each time, up to
+/// `INTERVAL`.
 const SOON: Duration = Duration::from_secs(5);
 /// How long after its first look a target is looked at again, times the number of targets; twice as long each time, up
 /// to `INTERVAL`. Most containers that crash do so in their first minute.
@@ -79,7 +80,7 @@ pub struct Learned {
 /// What there is to ask about one target.
 struct Case {
     target: Target,
-    /// of the verdict, while it is not ready
+    /// of the verdict, while ity
     reason: Option<Code>,
     /// nothing is there since
     missing: Option<Instant>,
@@ -94,7 +95,7 @@ struct Case {
     is_outdated: bool,
     failed: bool,
     report: Report,
-    /// the best that was found out: pods that are deleted take their cause with them
+    /// how a container was last seen to end: pods that are deleted take that with them
     known: Option<Explanation>,
 }
 
@@ -132,8 +133,13 @@ impl Schedule {
 
     /// Takes note that something behind a target has changed.
     pub fn stirred(&mut self, index: usize) {
-        let interval = self.interval();
-        self.cases[index].stirred(interval);
+        let targets = self.targets();
+        self.cases[index].stirred(targets);
+    }
+
+    /// Takes note that another object has taken the place of a target's: what was known is of the former.
+    pub fn replaced(&mut self, index: usize) {
+        self.cases[index].known = None;
     }
 
     /// Takes note of what a target has turned out to be.
@@ -191,7 +197,7 @@ impl Schedule {
         let case = &mut self.cases[index];
         case.learned(if is_same || has_gaps { interval.max(REFUSED) } else { interval }, targets);
         if std::mem::take(&mut case.is_outdated) {
-            case.stirred(interval);
+            case.stirred(targets);
         }
     }
 
@@ -252,7 +258,7 @@ impl Schedule {
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
-                // Nothing can be asked of a kind that is not installed; and why something is not ready says nothing of why
+                // Nothing can be asked of a kind that is not installed; and why somethingy says nothing of why
                 // it is still there.
                 if target.kind.is_sought() || target.demand.is_absence() {
                     return;
@@ -271,7 +277,10 @@ impl Schedule {
             if !failed {
                 evidence.earlier.clear();
             }
-            let is_blind = evidence.pods.is_empty() && evidence.events.is_empty() && evidence.missing.is_none();
+            let is_blind = evidence.pods.is_empty()
+                && evidence.events.is_empty()
+                && evidence.near.is_none()
+                && evidence.missing.is_none();
             Answer { index, depth, explanation: explain(&target, &evidence), is_blind }
         }
         .boxed_local()
@@ -304,6 +313,10 @@ impl Case {
         }
     }
 
+    fn failed_by_absence(&self, verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Failed(_)) && !verdict.is_failure_of_its_own()
+    }
+
     fn due(&self) -> Option<Instant> {
         self.due.filter(|_| !self.running)
     }
@@ -314,7 +327,8 @@ impl Case {
             (self.reason, self.missing, self.due, self.known) = (None, None, None, None);
             return false;
         };
-        let missing = verdict.is_missing();
+        // With `--missing fail` it is none the less.
+        let missing = verdict.is_missing() || self.failed_by_absence(verdict);
         let was_failed = std::mem::replace(&mut self.failed, matches!(verdict, Verdict::Failed(_)));
         // Another one has taken its place.
         if was_failed && !self.failed {
@@ -326,7 +340,6 @@ impl Case {
             (self.looked, self.known) = (None, None);
         }
         let same = self.reason.replace(reason.code.clone()).as_ref() == Some(&reason.code);
-        self.known = self.known.take().filter(|known| same || known.is_cause);
         // The end is explained by a closing report of its own; so long, what was known still helps.
         if self.failed {
             self.due = None;
@@ -346,28 +359,26 @@ impl Case {
     }
 
     /// Brings the next look forward, the less the more often that was done.
-    fn stirred(&mut self, interval: Duration) {
+    fn stirred(&mut self, targets: u32) {
         self.is_outdated = self.running;
         let (None, Some(looked), Some(due)) = (self.missing, self.looked, self.due) else { return };
-        let next = (looked + self.soon).max(Instant::now() + REST);
+        let next = (looked + self.soon * targets).max(Instant::now() + REST);
         if next < due {
             self.due = Some(next);
-            self.soon = (self.soon * 2).min(interval);
+            self.soon = (self.soon * 2).min(INTERVAL);
         }
     }
 
     /// What a report says: of a failure the cause that was seen when there still was one to be seen.
     fn with_what_was_known(&mut self, found: Explanation, closes: bool, is_blind: bool) -> Explanation {
-        let is_better = |known: &&Explanation| closes && (is_blind || self.failed && known.is_cause && !found.is_cause);
-        if let Some(known) = self.known.as_ref().filter(is_better) {
-            return known.as_remembered(found);
-        }
+        let is_better = closes && !found.is_seen && (is_blind || self.failed);
         let found = match &self.known {
-            Some(known) if known.is_cause && found.is_cause => found.with_log_of(known),
+            Some(known) if is_better => known.as_remembered(found),
+            Some(known) if found.is_end => found.with_log_of(known),
             _ => found,
         };
-        let is_worth_it = found.is_cause || !self.known.as_ref().is_some_and(|known| known.is_cause);
-        if is_worth_it && found.headline.is_some() {
+        // Of a selector it may be another object's.
+        if found.is_end && self.target.is_named() {
             self.known = Some(found.clone());
         }
         found

@@ -223,7 +223,10 @@ async fn cause_and_log_are_told_when_the_pod_is_gone() {
     schedule.note(0, &Verdict::failed(Code::PodFailed, "failed"));
     let closed = schedule.close([0]).await;
     let Explanation { headline, log, .. } = closed.into_iter().next().expect("a report").explanation;
-    assert_eq!(headline.as_deref(), Some("container main of pod migrate-x7k2p failed with exit code 3, 1 restart"));
+    assert_eq!(
+        headline.as_deref(),
+        Some("container main of pod migrate-x7k2p failed with exit code 3 after 1 restart")
+    );
     assert_eq!(log.expect("a log").lines, ["ERROR no such host"]);
 }
 

@@ -119,7 +119,7 @@ impl Observer for Objects {
             steps.extend(self.course.tell(verdict, &sight));
         } else if self.course.was_told().is_some() {
             // What was said before does not hold any more.
-            let verdict = Verdict::waiting(Code::NotLookedYet, "what is behind it has not been looked at yet");
+            let verdict = Verdict::waiting(Code::NotLookedYet, "the objects behind it have not been checked yet");
             steps.extend(self.course.tell(verdict, &sight));
         } else {
             // A first look is not over before what is behind every object was looked at.

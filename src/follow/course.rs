@@ -73,7 +73,7 @@ impl Course {
         }
         // Whatever it was: while requests fail it may have changed, and nobody would know.
         if sight.is_failing {
-            return Verdict::waiting(Code::NotSeen, "was ready when last seen; it cannot be looked at now");
+            return Verdict::waiting(Code::NotSeen, "was ready when last checked; cannot be checked now");
         }
         match self.settling.due() {
             Some(due) if !sight.covers(due) => {

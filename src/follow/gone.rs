@@ -156,7 +156,10 @@ impl Gone {
             }
             Missing::Ready if never_seen => {
                 self.ended = true;
-                vec![Step::Remark(format!("{missing}: taken as done (--missing ready)")), Step::Verdict(Verdict::Ready)]
+                vec![
+                    Step::Remark(format!("{missing}: assumed complete (--missing ready)")),
+                    Step::Verdict(Verdict::Ready),
+                ]
             }
             _ => self.held.take().map(Step::Verdict).into_iter().collect(),
         }
@@ -277,7 +280,7 @@ mod tests {
         let fail = told("job migrate", policy(Missing::Fail), steps(), Some(none)).await;
         assert_eq!(fail, ["waiting NotFound", NONE_YET, FAILED]);
         let ready = told("job migrate", policy(Missing::Ready), steps(), Some(none)).await;
-        let taken = "does not exist: taken as done (--missing ready)";
+        let taken = "does not exist: assumed complete (--missing ready)";
         assert_eq!(ready, ["waiting NotFound", NONE_YET, taken, "ready"], "and no mark");
         let nobody = told("pod db-0", policy(Missing::Fail), steps(), None).await;
         assert_eq!(nobody, ["waiting NotFound", FAILED]);

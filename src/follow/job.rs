@@ -78,6 +78,7 @@ impl Observer for Jobs {
         }
         let absent = verdict.is_missing().then(|| self.absent()).flatten();
         steps.extend(self.course.accepted(&verdict, &self.members));
+        steps.extend(self.members.has_replaced().then_some(Step::Replaced));
         steps.extend(self.members.has_stirred().then_some(Step::Stirred));
         steps.extend(self.course.tell(verdict, &self.sight));
         steps.extend(self.course.absence(absent, &self.sight));
@@ -190,7 +191,7 @@ impl Jobs {
             }
             (Verdict::Ready, _) if !self.unreplaced.is_empty() => {
                 let (_, name) = &*self.unreplaced[0].key;
-                let text = format!("Job {name} was deleted before it completed, and no other has taken its place yet");
+                let text = format!("Job {name} was deleted before it completed and has not been replaced yet");
                 Verdict::waiting(Code::NotReplaced, text)
             }
             (verdict, _) => verdict,

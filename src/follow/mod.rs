@@ -48,6 +48,8 @@ pub enum Step {
     Absent(Absent),
     /// Something has happened to what is behind it, which its verdict does not say.
     Stirred,
+    /// Another object has taken the place of the one of this name.
+    Replaced,
     /// Something worth a line that changes nothing.
     Remark(String),
     /// The API did not answer, or refused; of a state that cannot be looked at nothing good is believed.

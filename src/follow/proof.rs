@@ -68,9 +68,9 @@ pub fn by_sibling<'a>(claim: &Claim, own: &Pod, pods: impl IntoIterator<Item = &
         let uids = init_statuses(pod).find_map(|status| uids_of_success(status, claim))?;
         let name = &pod.metadata.name;
         let source = if claim.seen.is_empty() {
-            format!("pod {name} of the same revision has waited for it")
+            format!("pod {name} of the same revision waited for it")
         } else {
-            format!("pod {name} saw that very one complete")
+            format!("pod {name} saw this Job complete")
         };
         Some(Proof { source, uids })
     })
@@ -93,7 +93,7 @@ pub fn by_own_run(claim: &Claim, own: &Pod, identity: &Identity) -> Option<Proof
     let container = identity.container.as_deref()?;
     let status = init_statuses(own).find(|status| status.name == container)?;
     if let Some(uids) = uids_of_success(status, claim) {
-        return Some(Proof { source: "this pod has waited for it in an earlier run".to_owned(), uids });
+        return Some(Proof { source: "an earlier run of this pod waited for it".to_owned(), uids });
     }
     let sidecar = |name: &str| {
         let container = own.spec.init_containers.iter().find(|container| container.name == name);
@@ -101,7 +101,7 @@ pub fn by_own_run(claim: &Claim, own: &Pod, identity: &Identity) -> Option<Proof
     };
     let initialized = condition!(own.status.conditions, "Initialized").is_some_and(|it| it.status == "True");
     (claim.seen.is_empty() && initialized && !sidecar(container)).then(|| Proof {
-        source: "this pod was initialized before, so this init container succeeded".to_owned(),
+        source: "this pod was already initialized, so this init container succeeded".to_owned(),
         uids: Vec::new(),
     })
 }
@@ -124,7 +124,7 @@ pub fn by_events<'a>(claim: &Claim, events: impl IntoIterator<Item = &'a Event>)
     let said = |event: &&Event| event.reason == "Completed" && event.source.component == "job-controller";
     let uids: Vec<String> = events.into_iter().filter(said).map(|event| event.involved_object.uid.clone()).collect();
     (!claim.seen.is_empty() && claim.is_met_by(&uids))
-        .then(|| Proof { source: "the Job controller said so".to_owned(), uids: claim.seen.clone() })
+        .then(|| Proof { source: "its `Completed` event says so".to_owned(), uids: claim.seen.clone() })
 }
 
 #[cfg(test)]
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn mark_of_a_sibling_is_proof() {
-        let said = Some("pod other of the same revision has waited for it: 7f1c".to_owned());
+        let said = Some("pod other of the same revision waited for it: 7f1c".to_owned());
         assert_eq!(proves(&claim(&[]), pod("other", &ended(0, MARK), &json!({}))), said);
         assert_eq!(proves(&claim(&[]), pod("other", &json!({"waiting": {}}), &ended(0, MARK))), said);
         for state in [json!({"running": {}}), ended(1, MARK), ended(0, "done after 8s"), ended(0, "")] {
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn job_that_was_seen_is_proved_by_its_uid_alone() {
         let other = || pod("other", &ended(0, MARK), &json!({}));
-        let said = Some("pod other saw that very one complete: 7f1c".to_owned());
+        let said = Some("pod other saw this Job complete: 7f1c".to_owned());
         assert_eq!(proves(&claim(&["7f1c"]), other()), said);
         let another_revision = changed(other(), "/metadata/labels/pod-template-hash", json!("77"));
         assert_eq!(proves(&claim(&["7f1c"]), another_revision), said);

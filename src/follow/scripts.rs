@@ -526,7 +526,7 @@ async fn n8_set_is_held_by_a_pod_whose_replacement_cannot_exist_yet() {
 #[tokio::test(start_paused = true)]
 async fn n8_pod_of_a_dead_node_holds_its_set_for_a_minute_after_its_grace() {
     let updates = || [(0, listed([old("db-0"), leaving("db-1", "StatefulSet", -30)]))];
-    let remark = "remark: pod db-1 should have been gone a minute ago (is its node dead?): not waited for";
+    let remark = "remark: pod db-1 should have been gone a minute ago (is its node down?); no longer waited for";
     let expected = [
         "0 waiting BeingReplaced".to_owned(),
         format!("30000 {remark}"),
@@ -565,7 +565,7 @@ async fn n13_named_target_is_absent_once_good_looks_have_lacked_it_for_2_s() {
     let seen = pods_told("pod db-0", [(0, listed([ready("db-0")])), (100, deleted(ready("db-0")))]).await;
     assert_eq!(seen, ["0 ready", "100 waiting NotFound"], "one that was seen is waited for");
     assert_eq!(pods_told("pod -lapp=db", [(0, listed([]))]).await, ["0 waiting NotFound"]);
-    let never = |_: &str| panic!("there is no Service");
+    let never = |_: &str| panic!("no Service");
     let service = services_told("service db", [(0, listed([]))], never).await;
     assert_eq!(service, ["0 waiting NotFound", "2000 absent"]);
 }
@@ -625,7 +625,7 @@ async fn job_created_again_is_another_one() {
         (200, applied(job("2", None))),
         (300, applied(job("2", Some("Complete")))),
     ];
-    let expected = ["0 failed Because", "200 waiting Running", "300 mark 2", "300 ready", "300 end"];
+    let expected = ["0 failed Because", "200 Replaced", "200 waiting Running", "300 mark 2", "300 ready", "300 end"];
     assert_eq!(jobs_told("job migrate", updates).await, expected);
 }
 
@@ -849,7 +849,7 @@ async fn n13_namesake_takes_the_place_of_its_own() {
         Step::Verdict(verdict) => verdict.reason().map(|reason| reason.text.as_str()),
         _ => None,
     });
-    let expected = "Job a was deleted before it completed, and no other has taken its place yet";
+    let expected = "Job a was deleted before it completed and has not been replaced yet";
     assert_eq!(texts.next_back(), Some(expected), "{steps:#?}");
 }
 

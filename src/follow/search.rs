@@ -54,7 +54,7 @@ fn search_pods(
     once: bool,
 ) -> Option<LocalBoxStream<'static, Finding>> {
     let (Some(namespace), Some(name)) = (&identity.namespace, &identity.pod) else {
-        let text = "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)";
+        let text = "this pod's token does not name it; set POD_NAME and POD_NAMESPACE";
         let unknown = stream::once(async { Finding::Impossible(text.to_owned()) });
         return identity.in_pod.then(|| unknown.boxed_local());
     };
@@ -116,14 +116,18 @@ impl PodSearch {
             Err(finding) => return Some(finding),
         };
         // `POD_NAME` or `POD_NAMESPACE` may be wrong: said once, and looked at again every minute.
-        let Some(own) = own else { return Some(Finding::Impossible("the API does not know this pod".to_owned())) };
+        let Some(own) = own else {
+            return Some(Finding::Impossible(
+                "the API server does not know this pod; check POD_NAME and POD_NAMESPACE".to_owned(),
+            ));
+        };
         if let Some(proof) = by_own_run(&self.claim, &own, &self.identity) {
             return Some(Finding::Proof(proof));
         }
         let Some(labels) = sibling_labels(&own, &self.claim) else {
             return Some(Finding::Impossible(match own.metadata.controller() {
-                None => "this pod has no controller, hence no siblings".to_owned(),
-                Some(owner) => format!("this pod's {} does not tell its revisions apart", owner.kind),
+                None => "this pod has no controller, so no other pod shares its revision".to_owned(),
+                Some(owner) => format!("this pod's {} does not label its revisions", owner.kind),
             }));
         };
         let query = Query { name: None, labels: Some(labels), once: self.once, ..self.query.clone() };
@@ -170,7 +174,7 @@ fn search_events(client: &Client, target: &Target, claim: Claim) -> Option<Local
                 let finding = match streams.next().await? {
                     Update::Listed(Listed { objects, .. }) => {
                         events.extend(objects);
-                        Some(Finding::Impossible("there is no event `Completed` of that very Job".to_owned()))
+                        Some(Finding::Impossible("that Job has no `Completed` event".to_owned()))
                     }
                     Update::Applied(event) => {
                         events.push(event);
@@ -226,6 +230,6 @@ async fn first_list(mut updates: LocalBoxStream<'static, Update<Pod>>, once: boo
 fn of_failure(failure: &Failure, what: &str, plural: &str, once: bool) -> Option<Finding> {
     let refused = matches!(failure.class, Class::Denied | Class::Unauthenticated);
     let remedy = if refused { format!(" without `list` on {plural}") } else { String::new() };
-    let text = || format!("the {what} cannot be looked at{remedy}: {failure}");
+    let text = || format!("the {what} cannot be read{remedy}: {failure}");
     (refused || once).then(|| Finding::Impossible(text()))
 }

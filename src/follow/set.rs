@@ -50,13 +50,13 @@ impl Observer for Objects {
         self.release = store.next_release();
         let (members, sight) = (&mut store.members, &store.sight);
         self.seen |= !members.is_empty();
-        // Also while it is not ready: the settling time counts from the last change, whatever the verdict was then.
+        // Also while ity: the settling time counts from the last change, whatever the verdict was then.
         let has_changed = members.has_changed();
         course.settling.saw(has_changed, || members.youngest(), sight.now());
         let noun = course.target.kind.noun();
         let verdict = match set::verdict(&course.target, course.options.min, members) {
             Verdict::Ready if course.options.outlives_failure && store.unreplaced > 0 => {
-                let text = format!("a failed {noun} was deleted, and no other has taken its place yet");
+                let text = format!("a failed {noun} was deleted and has not been replaced yet");
                 Verdict::waiting(Code::NotReplaced, text)
             }
             verdict => verdict,

@@ -120,13 +120,13 @@ impl Search {
                 self.queue.push_back(Step::Found(Box::new(target)));
             }
             Finding::Unknown(near) if self.found.is_none() && self.is_unknown_for_good() => {
-                let text = format!("the cluster knows no kind `{}`{}", self.target.kind.name, meant(&near));
+                let text = format!("the cluster has no kind `{}`{}", self.target.kind.name, meant(&near));
                 self.failed(Failure { class: Class::Invalid, ..Failure::transient(text) });
             }
             Finding::Absent(near) | Finding::Unknown(near) => {
                 self.pause = self.poll.next(None);
                 if !std::mem::replace(&mut self.was_told, true) {
-                    let text = format!("the cluster knows no {} yet{}", self.target.kind.name, meant(&near));
+                    let text = format!("the cluster has no kind `{}` yet{}", self.target.kind.name, meant(&near));
                     self.queue.push_back(Step::Verdict(Verdict::waiting(Code::NotInstalled, text)));
                 }
                 self.queue.push_back(Step::Known(Known::Since(Instant::now())));

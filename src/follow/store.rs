@@ -152,7 +152,7 @@ impl Store {
         let overdue: Vec<(Box<str>, String)> = overdue.map(|it| (it.uid.clone(), it.name().to_owned())).collect();
         let remark = |(uid, name)| {
             self.given_up.insert(uid);
-            let text = "should have been gone a minute ago (is its node dead?): not waited for";
+            let text = "should have been gone a minute ago (is its node down?); no longer waited for";
             Step::Remark(format!("pod {name} {text}"))
         };
         overdue.into_iter().map(remark).collect()

@@ -52,5 +52,5 @@ fn read(json: &str, reading: &Reading) -> serde_json::Result<(Fact, String)> {
 
 fn taken(conflict: &Condition) -> String {
     let message = conflict.message.as_deref().unwrap_or_default().trim_end_matches('.');
-    format!("has names that another one uses: {message}")
+    format!("is not accepted: {message}")
 }

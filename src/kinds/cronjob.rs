@@ -22,7 +22,7 @@ pub static ROW: Row = Row {
     modes: &[Mode { word: "cronjob", demand: Demand::Every, help: "the newest Job of every CronJob is complete" }],
     options: &[],
     done: "complete",
-    rules: "Ready or failed as its newest Job is; waiting while it has none.",
+    rules: "Takes the state of its newest Job; waiting while it has none.",
     check_name: dns_subdomain,
     explained_by: &[
         NEAR_NAMES,
@@ -77,9 +77,9 @@ fn read(json: &str, reading: &Reading) -> serde_json::Result<(Entry, String)> {
     let CronJob { metadata, spec, status } = serde_json::from_str(json)?;
     let backend = Backend::Jobs { owner: metadata.uid.as_str().into() };
     let empty = if spec.suspend {
-        Reason::new(Code::Suspended, "suspended; it has created no Job yet")
+        Reason::new(Code::Suspended, "suspended; no Job created yet")
     } else {
-        Reason::new(Code::NoJobs, "it has created no Job yet")
+        Reason::new(Code::NoJobs, "no Job created yet")
     };
     let scheduled = status.last_schedule_time.map(|time| time.0);
     let entry = Entry { scheduled, ..Entry::new(&metadata, reading, backend, empty) };

@@ -18,9 +18,9 @@ pub static ROW: Row = Row {
     options: &[Extra::SameNode],
     done: "rolled out",
     rules: "\
-Ready when its controller has seen the present spec, and on every node that it is for there is an available pod of the
-present template (with the strategy OnDelete: of any template).
---same-node: ready when its pod on the node of this pod is.",
+Ready when its controller has seen the current spec and every eligible node has an available pod of the current template
+(with the strategy OnDelete: of any template).
+--same-node: ready when its pod on this pod's node is ready.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
     judged: |target| {

@@ -23,7 +23,7 @@ pub static ROW: Row = Row {
     options: &[],
     done: "rolled out",
     rules: "\
-Ready when its controller has seen the present spec, every pod is of the present template and available, and the old
+Ready when its controller has seen the current spec, every pod runs the current template and is available, and the old
 pods are gone. Failed with ProgressDeadlineExceeded.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
@@ -58,7 +58,7 @@ fn timed_out(deployment: &Workload) -> Option<Reason> {
 fn unfinished(deployment: &Workload) -> Option<Reason> {
     let status = &deployment.status;
     let updated = status.updated_replicas;
-    let behind = || surplus(status.replicas, updated, "of an old template left");
+    let behind = || surplus(status.replicas, updated, "still on an old template");
     deployment
         .lacks(updated, deployment.wanted(), "updated")
         .or_else(behind)

@@ -58,7 +58,7 @@ impl Object<'_> {
     fn lacks(&self, goal: &Goal) -> Option<String> {
         let alternatives = goal.alternatives().iter();
         let lacks: Option<Vec<String>> = alternatives.map(|all| self.lacks_of(all)).collect();
-        lacks.map(|lacks| lacks.join("; nor is the other met: "))
+        lacks.map(|lacks| lacks.join("; --or-for: "))
     }
 
     fn lacks_of(&self, all: &[Condition]) -> Option<String> {

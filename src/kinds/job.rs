@@ -25,14 +25,14 @@ pub static ROW: Row = Row {
     modes: &[
         Mode { word: "job", demand: Demand::Every, help: "every Job is complete" },
         // A retried Job that completes is complete.
-        Mode { word: "job-wr", demand: Demand::Every, help: "the same" },
+        Mode { word: "job-wr", demand: Demand::Every, help: "same as job" },
         Mode { word: "job-we", demand: Demand::EveryOrFailed, help: "every Job is complete or has failed" },
     ],
     options: &[],
     done: "complete",
     rules: "\
-Ready when it is complete, whatever failed and was retried before (job-we: or when it has failed). Failed when its
-condition Failed or FailureTarget is True. Once ready it stays so, even if it is deleted.",
+Ready when it is complete, no matter how often it was retried (job-we: also when it has failed). Failed when its
+condition Failed or FailureTarget is True. Once ready, it stays ready, even if it is deleted.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
     judged: |_| Judged::Jobs(read),
@@ -79,6 +79,10 @@ pub fn is_end(condition: &Demanded) -> bool {
 impl Job {
     pub fn is_complete(&self) -> bool {
         is_true(self, "Complete").is_some()
+    }
+
+    pub fn has_failed(&self) -> bool {
+        ["Failed", "FailureTarget"].into_iter().any(|kind| is_true(self, kind).is_some())
     }
 }
 
@@ -160,7 +164,7 @@ fn state(job: &Job) -> (Code, String) {
             (Code::PodsEnding, "succeeded; its last pods are stopping")
         }
         _ if job.status.start_time.is_none() => return (Code::NotStarted, not_started(job)),
-        _ if active == 0 && failed > 0 => (Code::BackOff, "to be retried"),
+        _ if active == 0 && failed > 0 => (Code::BackOff, "backing off"),
         _ if active == 0 => (Code::NoPods, "no pod has started yet"),
         _ => (Code::Running, "running"),
     };
@@ -200,7 +204,7 @@ fn attempts(job: &Job) -> Option<String> {
     // The API server fills in 6, or i32::MAX where backoffLimitPerIndex is used: no limit worth naming.
     let limit = job.spec.backoff_limit.filter(|limit| *limit < i32::MAX);
     let limit = limit.map_or_else(String::new, |limit| format!(" (backoffLimit {limit})"));
-    (failed > 0).then(|| format!("{failed} failed{limit}"))
+    (failed > 0).then(|| format!("{} failed{limit}", count(failed, "pod")))
 }
 
 /// The pod that used up the last retry is often still uncounted when `FailureTarget` comes.

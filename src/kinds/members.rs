@@ -21,7 +21,7 @@ pub struct Fact {
     pub key: Rc<Key>,
     pub uid: Box<str>,
     pub state: State,
-    /// Why it is not ready; a predicate (`is Pending`), or a whole sentence where its kind has one.
+    /// Why ity; a predicate (`is Pending`), or a whole sentence where its kind has one.
     pub reason: Option<Box<Reason>>,
     pub created: Option<Timestamp>,
     /// when it came to its state, by the clock of whoever says so
@@ -114,12 +114,20 @@ pub struct Members {
     counts: fn(State) -> bool,
     changed: bool,
     stirred: bool,
+    replaced: bool,
 }
 
 impl Members {
     /// None yet; `counts` says which states make up the set, so that a change among the others is none.
     pub fn new(counts: fn(State) -> bool) -> Self {
-        Self { facts: BTreeMap::new(), by_state: Default::default(), counts, changed: false, stirred: false }
+        Self {
+            facts: BTreeMap::new(),
+            by_state: Default::default(),
+            counts,
+            changed: false,
+            stirred: false,
+            replaced: false,
+        }
     }
 
     /// Takes an object in; what was known under its name comes back.
@@ -131,6 +139,7 @@ impl Members {
         let earlier = self.take(&fact.key);
         self.changed |= self.shape(earlier.as_ref()) != self.shape(Some(&fact));
         self.stirred |= earlier.as_ref().is_some_and(|earlier| earlier.pulse != fact.pulse);
+        self.replaced |= earlier.as_ref().is_some_and(|earlier| earlier.uid != fact.uid);
         self.by_state[fact.state as usize].insert(Rc::clone(&fact.key));
         self.facts.insert(Rc::clone(&fact.key), fact);
         earlier
@@ -163,6 +172,11 @@ impl Members {
     /// Whether the pulse of one has changed since this was asked last.
     pub fn has_stirred(&mut self) -> bool {
         std::mem::take(&mut self.stirred)
+    }
+
+    /// Whether one has taken the place of another since this was asked last.
+    pub fn has_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.replaced)
     }
 
     /// Those that should have been gone by now: they hold their set no longer.

@@ -137,11 +137,11 @@ pub static EVENTS: Resource = Resource::namespaced("", "v1", "events");
 pub static POD_LOGS: Resource = Resource::namespaced("", "v1", "pods/log");
 
 /// What is asked where a target is missing.
-pub const NEAR_NAMES: Read = Read { resource: None, verbs: LIST, why: "near names" };
+pub const NEAR_NAMES: Read = Read { resource: None, verbs: LIST, why: "similar names" };
 /// What explains a kind that makes pods.
 pub const ITS_PODS: Read = Read { resource: Some(&PODS), verbs: LIST, why: "its pods" };
-pub const LOGS: Read = Read { resource: Some(&POD_LOGS), verbs: GET, why: "the last words of a container that failed" };
-pub const WARNINGS: Read = Read { resource: Some(&EVENTS), verbs: LIST, why: "warnings" };
+pub const LOGS: Read = Read { resource: Some(&POD_LOGS), verbs: GET, why: "the log of a failed container" };
+pub const WARNINGS: Read = Read { resource: Some(&EVENTS), verbs: LIST, why: "warning events" };
 /// What explains a kind that makes none.
 pub const ITS_EVENTS: Read = Read { resource: Some(&EVENTS), verbs: LIST, why: "events about it" };
 
@@ -227,7 +227,7 @@ fn plain(target: &Target, own_uid: Option<&String>) -> Option<Plain> {
     }
 }
 
-/// The pods behind a target that can say why it is not ready.
+/// The pods behind a target that can say why ity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Causes {
     /// those that its Jobs have made
@@ -364,7 +364,7 @@ impl Row {
     pub fn done(&self, demand: &Demand) -> String {
         match demand {
             Demand::EveryOrFailed => format!("{} or failed", self.done),
-            Demand::Meets(_) => "as demanded".to_owned(),
+            Demand::Meets(_) => "as required".to_owned(),
             _ => self.done.to_owned(),
         }
     }
@@ -379,7 +379,7 @@ pub fn in_transition(metadata: &Metadata, observed_generation: Option<i64>) -> O
 }
 
 fn not_observed() -> Reason {
-    Reason::new(Code::NotObserved, "has changed, which its controller has not seen yet")
+    Reason::new(Code::NotObserved, "has changes that its controller has not seen yet")
 }
 
 /// A condition type's status in a list of conditions, all of which have the same shape but a type of their own.

@@ -24,7 +24,7 @@ pub static ROW: Row = Row {
     options: &[],
     done: "ready",
     rules: "\
-Ready when its controller has seen the present spec and its condition Ready is True; without such a condition, when it
+Ready when its controller has seen the current spec and its condition Ready is True; without such a condition, when it
 has a status and neither Reconciling nor Stalled is True. Failed when Stalled or Failed is True.",
     check_name: any_name,
     explained_by: &[NEAR_NAMES, ITS_EVENTS],

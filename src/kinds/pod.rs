@@ -1,6 +1,6 @@
 //! Pods: which of them count, and whether enough of those are ready.
 //!
-//! Ready is the pod's own condition (`Unknown` is not ready):
+//! Ready is the pod's own condition (`Unknown`y):
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions>. A pod that succeeded has done
 //! what it is for. A pod that failed under a controller does not count: it is replaced, or its owner is judged by its
 //! own kind.
@@ -28,10 +28,10 @@ pub static ROW: Row = Row {
     options: &[Extra::SameNode],
     done: "ready",
     rules: "\
-Ready when its condition Ready is True, or when it has succeeded (pod-wr: one of them; pod-we: a failed one is an end,
-too). Pods that are being deleted, that failed under a controller, and this very pod do not count. Failed when it has
-failed and nothing replaces it.
---same-node: only pods on the node of this pod.",
+Ready when its condition Ready is True, or when it has succeeded (pod-wr: one of them; pod-we: a failed pod counts
+too). Pods that are being deleted, pods that failed under a controller, and this pod itself do not count. Failed when it
+has failed and nothing will replace it.
+--same-node: only pods on this pod's node.",
     check_name: dns_subdomain,
     explained_by: &[ITS_PODS, LOGS, WARNINGS],
     judged: |_| Judged::Set(read),

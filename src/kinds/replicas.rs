@@ -123,7 +123,7 @@ pub fn read(
     Ok((fact, workload.metadata.resource_version))
 }
 
-/// `has 1 pod more than it is to keep`, unless there are no more than that.
+/// `has 1 pod too many`, unless there are no more than that.
 pub fn surplus(number: usize, wanted: usize, which: &str) -> Option<Reason> {
     let surplus = number.checked_sub(wanted).filter(|surplus| *surplus > 0)?;
     Some(Reason::new(Code::OldPods, format!("has {} {which}", count(surplus, "pod"))))

@@ -13,8 +13,7 @@ pub static ROW: Row = Row {
     options: &[],
     done: "complete",
     rules: "\
-Ready when its controller has seen the present spec, and as many pods as it is to keep, and no more, are there and
-available.",
+Ready when its controller has seen the current spec and exactly the wanted number of pods exist and are available.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
     judged: |_| Judged::Set(READ),
@@ -30,8 +29,8 @@ pub const READ: ReadFact = |json, reading| replicas::read(json, reading, |set| w
 
 fn incomplete(set: &Workload) -> Option<Reason> {
     let (status, wanted) = (&set.status, set.wanted());
-    set.lacks(status.fully_labeled_replicas, wanted, "there")
+    set.lacks(status.fully_labeled_replicas, wanted, "created")
         .or_else(|| set.lacks(status.ready_replicas, wanted, "ready"))
         .or_else(|| set.lacks(status.available_replicas, wanted, "available"))
-        .or_else(|| surplus(status.replicas, wanted, "more than it is to keep"))
+        .or_else(|| surplus(status.replicas, wanted, "too many"))
 }

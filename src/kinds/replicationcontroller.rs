@@ -15,7 +15,7 @@ pub static ROW: Row = Row {
     options: &[],
     done: "complete",
     rules: "\
-Ready as a ReplicaSet is.",
+Ready by the rules of a ReplicaSet (`--help replicaset`).",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
     judged: |_| Judged::Set(replicaset::READ),

@@ -9,9 +9,9 @@ pub static ROW: Row = Row {
     aliases: &[],
     modes: &[Mode { word: "secret", demand: Demand::Every, help: "every Secret exists" }],
     options: &[Extra::Key],
-    done: "there",
+    done: "present",
     rules: "\
-Ready when it exists and is not being deleted; with `--key` when it holds each of these keys. Without\n`--key` only its metadata is asked for, and no value is ever kept.",
+Ready when it exists and is not being deleted; with `--key`, when it has all of these keys. Without\n`--key`, only its metadata is requested. Values are never kept.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_EVENTS],
     judged: configmap::judged,

@@ -134,7 +134,7 @@ fn leaving(pods: &Members) -> Option<Verdict> {
 fn only_itself(pods: &Members) -> Option<Verdict> {
     // One that goes, or is replaced, may have a successor.
     let is_alone = pods.number(State::Itself) > 0 && pods.iter().all(|pod| pod.state == State::Itself);
-    is_alone.then(|| Verdict::waiting(Code::OnlyItself, "no pod but this one is behind it"))
+    is_alone.then(|| Verdict::waiting(Code::OnlyItself, "this pod is the only one behind it"))
 }
 
 fn any_endpoint(slices: &BTreeMap<Rc<Key>, Slice>) -> Verdict {

@@ -9,7 +9,7 @@ pub static ROW: Row = Row {
     aliases: &["sa"],
     modes: &[Mode { word: "serviceaccount", demand: Demand::Every, help: "every service account exists" }],
     options: &[],
-    done: "there",
+    done: "present",
     rules: "\
 Ready when it exists and is not being deleted. Only its metadata is asked for.",
     check_name: dns_subdomain,

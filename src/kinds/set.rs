@@ -141,7 +141,7 @@ impl Judge<'_> {
             return Verdict::waiting(reason.code.clone(), self.sentence(fact, &reason.text));
         }
         if let Some(fact) = going.into_iter().find_map(|state| members.first(state)) {
-            let text = "is being deleted, and there is no other";
+            let text = "is being deleted, with no replacement yet";
             let text = if self.target.is_named() { self.of_the_only(text) } else { self.sentence(fact, text) };
             return Verdict::waiting(Code::BeingDeleted, text);
         }
@@ -149,7 +149,7 @@ impl Judge<'_> {
             return Verdict::waiting(Code::OnlyItself, "a pod cannot wait for itself, and no other matches");
         }
         let text = match described(&self.target.selection) {
-            None => format!("there is no {noun}"),
+            None => format!("no {noun} exists"),
             Some(selection) => format!("no {noun} matches {selection}"),
         };
         Verdict::waiting(Code::NotFound, text)

@@ -14,9 +14,9 @@ pub static ROW: Row = Row {
     options: &[],
     done: "rolled out",
     rules: "\
-Ready when its controller has seen the present spec, every pod is ready (available, with minReadySeconds), no more
-than the wanted ones are there, and every pod from the partition on is of the present template. With the strategy
-OnDelete the template does not matter: pods are replaced when somebody deletes them.",
+Ready when its controller has seen the current spec, every pod is ready (available, with minReadySeconds), there are no
+surplus pods, and every pod from the partition on runs the current template. With the strategy OnDelete, the template
+does not matter: pods are replaced only when somebody deletes them.",
     check_name: dns_subdomain,
     explained_by: &[NEAR_NAMES, ITS_PODS, LOGS, WARNINGS],
     judged: |_| Judged::Set(|json, reading| replicas::read(json, reading, |set| waiting(unfinished(set)))),
@@ -34,7 +34,7 @@ fn unfinished(set: &Workload) -> Option<Reason> {
     } else {
         set.lacks(status.ready_replicas, wanted, "ready")
     };
-    let too_many = || surplus(status.replicas, wanted, "more than it is to keep");
+    let too_many = || surplus(status.replicas, wanted, "too many");
     let outdated =
         || set.lacks(status.updated_replicas, wanted.saturating_sub(spec.update_strategy.partition()), "updated");
     enough.or_else(too_many).or_else(|| outdated().filter(|_| !spec.update_strategy.is_on_delete()))

@@ -37,8 +37,8 @@ pub fn opening(targets: &[Target], quorum: Quorum, timeout: Option<Duration>) ->
     let names = groups.collect::<Vec<_>>().join(if quorum == Quorum::Any { "; or " } else { "; " });
     let limit = match timeout {
         None => String::new(),
-        Some(Duration::ZERO) => ", looking once".to_owned(),
-        Some(limit) => format!(", at most {}", humantime::format_duration(limit)),
+        Some(Duration::ZERO) => ", checking once".to_owned(),
+        Some(limit) => format!(", for at most {}", humantime::format_duration(limit)),
     };
     Line::of_wait(Topic::Start, State::Waiting, &format!("waiting for {names}{more}{limit}"))
 }
@@ -82,20 +82,20 @@ fn changed(target: &Target, verdict: &Verdict) -> Line {
 
 fn method_text(method: &Method, plural: &str) -> String {
     match method {
-        Method::Watch => format!("watching {plural} now: changes are seen at once"),
+        Method::Watch => format!("now watching {plural}: changes show immediately"),
         Method::List(NoWatch::Broken(failure)) => {
             format!("polling by list: {plural} can be listed, but not watched ({failure})")
         }
         Method::List(_) => {
-            format!("polling by list: watching {plural} is forbidden; `watch` would show changes at once")
+            format!("polling by list: watching {plural} is forbidden; `watch` would show changes immediately")
         }
         Method::Get(NoWatch::TooOld) => {
             format!(
-                "polling by get: {plural} this old cannot be watched without `list`, which would show changes at once"
+                "polling by get: {plural} this old can be watched only with `list`, which would show changes immediately"
             )
         }
         Method::Get(_) => {
-            format!("polling by get: listing {plural} is forbidden; `list` and `watch` would show changes at once")
+            format!("polling by get: listing {plural} is forbidden; `list` and `watch` would show changes immediately")
         }
     }
 }
@@ -145,19 +145,19 @@ fn outage_text(status: &Status) -> Option<String> {
 
 fn joined(texts: impl IntoIterator<Item = Option<String>>) -> String {
     let texts: Vec<String> = texts.into_iter().flatten().collect();
-    if texts.is_empty() { "no answer from the API server yet".to_owned() } else { texts.join("; ") }
+    if texts.is_empty() { "no response from the API server yet".to_owned() } else { texts.join("; ") }
 }
 
 /// An outage of one target's requests: when it begins, and every 30 s.
 pub fn outage(status: &Status, text: &str, lasted: Duration) -> Line {
-    let lasts = if lasted < Duration::from_secs(1) { String::new() } else { format!(" (for {} now)", seconds(lasted)) };
-    let text = format!("{text}; trying again{lasts}");
+    let lasts = if lasted < Duration::from_secs(1) { String::new() } else { format!(" ({} so far)", seconds(lasted)) };
+    let text = format!("{text}; retrying{lasts}");
     Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
 /// The end of an outage.
 pub fn recovery(status: &Status, lasted: Duration) -> Line {
-    let text = format!("the API server answers again after {}", seconds(lasted));
+    let text = format!("the API server responds again after {}", seconds(lasted));
     Line::of(Topic::Outage, &status.target, status.verdict.as_ref(), text)
 }
 
@@ -237,8 +237,8 @@ pub fn closing(outcome: &Outcome, statuses: &[Status], lasted: Duration) -> Line
             (State::Denied, format!("access denied for {}{bare}", brief(denied(&blamed).unwrap_or(lasted))))
         }
         Outcome::Invalid(text) => (State::Invalid, format!("error: {text}")),
-        Outcome::Deadline => (State::Deadline, format!("deadline passed {after}{bare}")),
-        Outcome::NotYet => (State::Deadline, format!("not ready, looked once {after}{bare}")),
+        Outcome::Deadline => (State::Deadline, format!("deadline passed {after}{}", why(blockage))),
+        Outcome::NotYet => (State::Deadline, format!("not ready, checked once{bare}")),
         Outcome::Interrupted => (State::Interrupted, format!("interrupted (SIGINT) {after}{}", why(blockage))),
         Outcome::Terminated => (State::Terminated, format!("terminated (SIGTERM) {after}{}", why(blockage))),
     };
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(said("job a b c", &three).as_deref(), Some("1 of 3 ready; waiting for job/b: x; and 1 more"));
         assert_eq!(
             said("job a b", &[Some(Verdict::Ready), None]).as_deref(),
-            Some("1 of 2 ready; waiting for job/b: no answer from the API server yet")
+            Some("1 of 2 ready; waiting for job/b: no response from the API server yet")
         );
         assert_eq!(said("job a b", &[Some(Verdict::Ready), Some(Verdict::Ready)]), None);
     }

@@ -33,7 +33,7 @@ pub enum Topic {
     Start,
     /// a target stands otherwise than before
     Change,
-    /// why it is not ready, in other words
+    /// why ity, in other words
     Explanation,
     /// every 30 s
     Heartbeat,
@@ -72,7 +72,7 @@ pub struct Style {
 /// | `namespace` | of the target; left out for all namespaces |
 /// | `state` | of the target: `ready`, `waiting`, `failed`, or `unknown` before the first answer; of the wait: `waiting`, and at its end `ready`, `failed`, `denied`, `invalid`, `configuration`, `deadline`, `interrupted` or `terminated` |
 /// | `reason` | one word for programs, as in `NotFound` or `BackoffLimitExceeded`; not for `ready` |
-/// | `message` | one line for people, never empty; with `log` the line as the container wrote it, but for control characters |
+/// | `message` | one line for people, never empty; with `log` a line as the container wrote it, with control characters replaced |
 /// | `elapsed` | seconds since the start |
 /// | `exit_code` | with `end` |
 #[derive(Serialize)]
@@ -200,7 +200,7 @@ impl Line {
             namespace: self.target.as_ref().and_then(Target::namespace),
             state: self.state,
             reason: self.reason.as_deref(),
-            message: if self.text.is_empty() { &state } else { &self.text },
+            message: if self.text.is_empty() && self.topic != Topic::Log { &state } else { &self.text },
             elapsed: rounded(elapsed).as_secs_f64(),
             exit_code: self.exit_code,
         };

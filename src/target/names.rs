@@ -52,9 +52,9 @@ pub fn dns_subdomain(text: &str) -> Result<(), String> {
 pub fn data_key(text: &str) -> Result<(), String> {
     let stranger = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.".contains(*c));
     match stranger {
-        Some(stranger) => Err(format!("may hold letters, digits, `-`, `_` and `.`, not `{stranger}`")),
-        None if text.is_empty() || text.len() > 253 => Err("has a length from 1 to 253".to_owned()),
-        None if text == "." || text == ".." => Err("is a way to somewhere else".to_owned()),
+        Some(stranger) => Err(format!("may contain only letters, digits, `-`, `_` and `.`, not `{stranger}`")),
+        None if text.is_empty() || text.len() > 253 => Err("must have 1 to 253 characters".to_owned()),
+        None if text == "." || text == ".." => Err("is a path, not a name".to_owned()),
         None => Ok(()),
     }
 }
@@ -88,7 +88,7 @@ pub fn any_name(text: &str) -> Result<(), String> {
     match text.chars().find(|c| "/%".contains(*c) || c.is_whitespace() || c.is_control()) {
         Some(stranger) => Err(format!("may not hold `{stranger}`")),
         None if text.is_empty() => Err("is empty".to_owned()),
-        None if text == "." || text == ".." => Err("is a way to somewhere else".to_owned()),
+        None if text == "." || text == ".." => Err("is a path, not a name".to_owned()),
         None => Ok(()),
     }
 }
@@ -98,10 +98,10 @@ fn within(text: &str, limit: usize, allowed: impl Fn(char) -> bool, alphabet: &s
         return Err("is empty".to_owned());
     }
     if let Some(stranger) = text.chars().find(|c| !allowed(*c)) {
-        return Err(format!("may hold {alphabet}, not `{stranger}`"));
+        return Err(format!("may contain only {alphabet}, not `{stranger}`"));
     }
     if text.len() > limit {
-        return Err(format!("has {} characters, {limit} are allowed", text.len()));
+        return Err(format!("has {} characters; at most {limit} are allowed", text.len()));
     }
     ends_well(text, "must begin and end with a letter or digit")
 }

@@ -317,16 +317,16 @@ mod tests {
             ("count>", "! `>` and `<` need a whole number, found ``"),
             ("count>9223372036854775808", "! `>` and `<` need a whole number, found `9223372036854775808`"),
             ("a b", "! expected `=`, `!=`, `in (…)`, `notin (…)` or `,`, found `b`"),
-            ("äpp=db", "! the key `äpp` may hold letters, digits, `-`, `_` and `.`, not `ä`"),
-            ("app=d/b", "! the value `d/b` may hold letters, digits, `-`, `_` and `.`, not `/`"),
+            ("äpp=db", "! the key `äpp` may contain only letters, digits, `-`, `_` and `.`, not `ä`"),
+            ("app=d/b", "! the value `d/b` may contain only letters, digits, `-`, `_` and `.`, not `/`"),
             ("app=-db", "! the value `-db` must begin and end with a letter or digit"),
             ("/app=db", "! the key `/app` has a prefix that is empty"),
             ("x/=db", "! the key `x/` has a name that is empty"),
             (
                 "X.io/app=db",
-                "! the key `X.io/app` has a prefix that may hold lower case letters, digits, `-` and `.`, not `X`",
+                "! the key `X.io/app` has a prefix that may contain only lower case letters, digits, `-` and `.`, not `X`",
             ),
-            ("a/b/c", "! the key `a/b/c` has a name that may hold letters, digits, `-`, `_` and `.`, not `/`"),
+            ("a/b/c", "! the key `a/b/c` has a name that may contain only letters, digits, `-`, `_` and `.`, not `/`"),
         ];
         for (text, expected) in table {
             assert_eq!(canonical(text), expected, "{text}");
@@ -337,10 +337,12 @@ mod tests {
     fn lengths_are_those_of_the_api() {
         let (most, more) = ("a".repeat(63), "a".repeat(64));
         assert_eq!(canonical(&format!("{most}={most}")), format!("{most}={most}"));
-        let text = format!("! the value `{more}` has 64 characters, 63 are allowed");
+        let text = format!("! the value `{more}` has 64 characters; at most 63 are allowed");
         assert_eq!(canonical(&format!("app={more}")), text);
         assert_eq!(canonical(&format!("{more}/app")), format!("{more}/app"), "only the whole prefix has a limit, 253");
-        assert!(canonical(&format!("{}/app", "a".repeat(254))).ends_with("has 254 characters, 253 are allowed"));
+        assert!(
+            canonical(&format!("{}/app", "a".repeat(254))).ends_with("has 254 characters; at most 253 are allowed")
+        );
     }
 
     #[test]

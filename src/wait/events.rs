@@ -51,8 +51,8 @@ impl Poster {
     /// Why no Event can be posted: this is no pod, or one that does not know its name.
     pub fn new(client: Client, identity: &Identity) -> Result<Self, String> {
         let (Some(namespace), Some(name)) = (identity.namespace.clone(), identity.pod.clone()) else {
-            return Err("--events has no effect: this is no pod, or its token does not say which one \
-                        (POD_NAME and POD_NAMESPACE would)"
+            return Err("--events has no effect: this is not a pod, or its token does not name it \
+                        (set POD_NAME and POD_NAMESPACE)"
                 .to_owned());
         };
         let about = Involved { namespace, name, uid: identity.pod_uid.clone(), container: identity.container.clone() };

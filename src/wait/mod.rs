@@ -48,7 +48,7 @@ const REMINDER: Duration = Duration::from_secs(30);
 const REFUSALS: u32 = 3;
 /// istio-cni redirects an init container's traffic before its proxy is up:
 /// <https://istio.io/latest/docs/setup/additional-setup/cni/#compatibility-with-application-init-containers>.
-const MESH: &str = "hint: connections are refused again and again. In a service mesh the proxy may not be up yet: run it \
+const MESH: &str = "hint: connections keep being refused. In a service mesh, the proxy may not be up yet: run it \
     as a native sidecar, run this container as user 1337, or exclude the API server's address from redirection \
     (traffic.sidecar.istio.io/excludeOutboundIPRanges)";
 /// How long something has to be missing before that means anything: what is created together with this pod is not there
@@ -84,7 +84,7 @@ pub async fn run(
     // One look always ends; else somebody may be logging in by hand.
     let limit = if rules.is_one_look() { PLUGIN_LIMIT } else { Duration::MAX };
     let Ok(client) = timeout(limit, Client::new(login)).await else {
-        output.say(&lines::remark(format!("the exec plugin has not ended for {PLUGIN_LIMIT:?}")));
+        output.say(&lines::remark(format!("the exec plugin is still running after {PLUGIN_LIMIT:?}")));
         return Ok(Outcome::NotYet);
     };
     let client = client?;
@@ -260,6 +260,7 @@ impl Wait {
                 }
                 Step::Known(known) => status.known = Some(known),
                 Step::Stirred => schedule.stirred(index),
+                Step::Replaced => schedule.replaced(index),
                 _ => {}
             }
         });

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn down() -> Failure {
-        Failure::transient("the API server answered 503")
+        Failure::transient("the API server returned 503")
     }
 
     fn denied() -> Failure {
@@ -131,11 +131,11 @@ mod tests {
     async fn outage_of_many_targets_is_told_once_and_its_end_too() {
         let mut statuses = statuses("pod a b c");
         let said: Vec<_> = (0..3).map(|index| note_at(&mut statuses, index, &down())).collect();
-        assert_eq!(said, [Some("the API server answered 503; trying again".to_owned()), None, None]);
+        assert_eq!(said, [Some("the API server returned 503; retrying".to_owned()), None, None]);
         assert_eq!(note_at(&mut statuses, 0, &down()), None, "attempt by attempt");
         tokio::time::advance(Duration::from_secs(8)).await;
         let ends: Vec<_> = statuses.iter_mut().map(|status| end(status).map(|line| line.text)).collect();
-        assert_eq!(ends, [Some("the API server answers again after 8s".to_owned()), None, None]);
+        assert_eq!(ends, [Some("the API server responds again after 8s".to_owned()), None, None]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -159,9 +159,8 @@ mod tests {
             assert_eq!(due, second % 30 == 0, "the alarm rings when something is due: {second}");
             told.extend(lines.into_iter().map(|line| (second, line.text)));
         }
-        let at = |second: u64, lasted: &str| {
-            (second, format!("the API server answered 503; trying again (for {lasted} now)"))
-        };
+        let at =
+            |second: u64, lasted: &str| (second, format!("the API server returned 503; retrying ({lasted} so far)"));
         assert_eq!(told, [at(30, "30s"), at(60, "1m"), at(90, "1m 30s")], "by one of them");
     }
 

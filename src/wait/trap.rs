@@ -86,8 +86,8 @@ fn said(target: &Target, own: &Pod, identity: &Identity) -> String {
     let container = identity.container.as_deref().unwrap_or_default();
     let name = &own.metadata.name;
     let why =
-        format!("this very pod, {name}, is part of it and cannot be ready before its init container {container} ends");
-    format!("{target} can never be ready: {why}")
+        format!("it includes this pod, {name}, which cannot become ready until its init container {container} ends");
+    format!("{target} cannot become ready: {why}")
 }
 
 impl Suspect {

@@ -34,7 +34,7 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
     let kubeconfig = through(namespace, &wire);
     let waiting = wait(&kubeconfig, "job migrate");
     let server = format!("https://{} (context test)", wire.address());
-    waiting.line(&format!("cannot reach the API server {server}: connection refused; trying again"));
+    waiting.line(&format!("cannot reach the API server {server}: connection refused; retrying"));
     let_pass(Duration::from_secs(20));
     wire.set(Faults::default());
     let up = Instant::now();
@@ -44,7 +44,7 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
     let told = finished.stdout.matches("trying again").count();
     assert_eq!(told, if finished.stdout.contains("for 30s now") { 2 } else { 1 }, "{finished:#?}");
     assert!(
-        ["2", "3"].iter().any(|it| finished.stdout.contains(&format!("answers again after {it}"))),
+        ["2", "3"].iter().any(|it| finished.stdout.contains(&format!("responds again after {it}"))),
         "{finished:#?}"
     );
 }
@@ -64,14 +64,14 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     within(Duration::from_secs(61), "API server gone: second reminder after", down.elapsed());
     wire.set(Faults::default());
     let up = Instant::now();
-    waiting.line("answers again after 1m");
+    waiting.line("responds again after 1m");
     within(LONGEST_PAUSE, "API server back: told after", up.elapsed());
     complete_job(namespace, "migrate");
     complete_job(namespace, "index");
     let finished = succeeds(waiting);
     // Of the outage, not of each target.
     assert_eq!(finished.stdout.matches("trying again").count(), 3, "{finished:#?}");
-    assert_eq!(finished.stdout.matches("answers again").count(), 1, "{finished:#?}");
+    assert_eq!(finished.stdout.matches("responds again").count(), 1, "{finished:#?}");
 }
 
 /// Packets to `10.98.0.0/24` come back by `lo` and, as long as nobody has the address, are dropped without a word.

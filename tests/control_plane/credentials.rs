@@ -43,7 +43,7 @@ pub fn token_replaced_in_its_file_is_used(namespace: &Namespace) {
         let_pass(Duration::from_secs(1));
         waiting.so_far().contains("the token is not accepted (expired?); user test of context test")
     });
-    let recoveries = || waiting.so_far().matches("answers again").count();
+    let recoveries = || waiting.so_far().matches("responds again").count();
     let before = recoveries();
     fs::write(&token, namespace.token_for("waiter")).expect("the folder takes files");
     let used = since(Instant::now(), "the new token is accepted", || recoveries() > before);
@@ -76,7 +76,7 @@ pub fn service_account_of_the_pod_is_used_without_a_proxy(namespace: &Namespace)
     write("namespace", &format!("{}\n", namespace.name()));
     write("token", "wrong");
     let waiting = in_pod(&folder);
-    waiting.line("the service account's token is not accepted (expired?); trying again");
+    waiting.line("the service account's token is not accepted (expired?); retrying");
     write("token", &namespace.token_for("waiter"));
     succeeds(waiting);
 }

@@ -74,7 +74,7 @@ pub fn object_is_ready_when_its_controller_says_so_of_the_present_spec(namespace
     write_status(namespace, "a", &ready("False", 1));
     wait.line("waiting: not Ready: its condition is False (Building)");
     namespace.patch(&path(namespace, "a"), &json!({"spec": {"size": 2}}));
-    wait.line("changed, which its controller has not seen yet");
+    wait.line("changes that its controller has not seen yet");
     write_status(namespace, "a", &ready("True", 1));
     write_status(namespace, "a", &ready("True", 2));
     let finished = succeeds(wait);
@@ -88,7 +88,7 @@ pub fn ready_of_an_older_spec_is_not_ready(namespace: &Namespace) {
     write_status(namespace, "a", &json!({"conditions": [condition("Ready", "True", "Up")], "observedGeneration": 1}));
     succeeds(wait(namespace, "{}/a"));
     namespace.patch(&path(namespace, "a"), &json!({"spec": {"size": 2}}));
-    ends(wait(namespace, "{}/a --timeout 0"), 124, "changed, which its controller has not seen yet");
+    ends(wait(namespace, "{}/a --timeout 0"), 124, "changes that its controller has not seen yet");
     let finished =
         ends(wait(namespace, "{}/a --for condition=ready --timeout 0"), 124, "condition Ready is about an older spec");
     assert!(finished.stderr.contains("not ready, looked once"), "{finished:#?}");
@@ -124,14 +124,16 @@ pub fn conditions_and_fields_are_waited_for(namespace: &Namespace) {
     succeeds(any);
     up.line("no condition Up yet");
     running.line("{.status.phase} is not set yet");
-    both.line("it has no condition Up yet and {.status.phase} is not set yet; nor is the other met: it has no condition Broken yet");
+    both.line(
+        "it has no condition Up yet and {.status.phase} is not set yet; --or-for: it has no condition Broken yet",
+    );
     write_status(namespace, "a", &json!({"phase": "Pending", "conditions": [condition("Up", "False", "Starting")]}));
     succeeds(down);
     up.line("condition Up is False (Starting)");
     running.line("{.status.phase} is Pending");
     write_status(namespace, "a", &json!({"phase": "Running"}));
     succeeds(running);
-    both.line("condition Up is False (Starting); nor is the other met: it has no condition Broken yet");
+    both.line("condition Up is False (Starting); --or-for: it has no condition Broken yet");
     write_status(namespace, "a", &json!({"conditions": [condition("Up", "True", "Started")]}));
     succeeds(up);
     succeeds(both);
@@ -214,7 +216,7 @@ pub fn kind_is_understood_in_all_its_forms(namespace: &Namespace) {
         succeeds(wait);
     }
     let unserved = start(namespace, ALL, &format!("widget.v2.{group}/a"));
-    unserved.line(&format!("the cluster knows no widget.v2.{group} yet"));
+    unserved.line(&format!("the cluster has no kind `widget.v2.{group}` yet"));
     still_waits(unserved);
 }
 
@@ -223,13 +225,13 @@ pub fn object_of_the_cluster_needs_no_namespace(namespace: &Namespace) {
     definition["spec"]["versions"][0]["subresources"] = Value::Null;
     let group = group(namespace);
     let wait = start_everywhere(namespace, ALL, &format!("planet.{group}/earth"));
-    wait.line(&format!("the cluster knows no planet.{group} yet"));
+    wait.line(&format!("the cluster has no kind `planet.{group}` yet"));
     namespace.apply_object(&definition);
     wait.line("does not exist");
     let earth = json!({"apiVersion": format!("{group}/v1"), "kind": "Planet", "metadata": {"name": "earth"}});
     std::fs::write(file(namespace), earth.to_string()).expect("the folder takes files");
     namespace.kubectl(&["apply", "--filename", &file(namespace)]);
-    // Without a status there is no controller to wait for.
+    // Without a status no controller to wait for.
     succeeds(wait);
     std::fs::remove_file(file(namespace)).expect("it was there");
 }
@@ -240,7 +242,7 @@ fn file(namespace: &Namespace) -> String {
 
 pub fn kind_that_is_installed_later_is_waited_for(namespace: &Namespace) {
     let wait = wait(namespace, "{}/a --for jsonpath={.status.phase}=Running");
-    wait.line(&format!("waiting: the cluster knows no widget.{} yet", group(namespace)));
+    wait.line(&format!("waiting: the cluster has no kind `widget.{}` yet", group(namespace)));
     define(namespace);
     wait.line("does not exist");
     create(namespace, "a");
@@ -252,8 +254,8 @@ pub fn kind_that_is_installed_later_is_waited_for(namespace: &Namespace) {
 /// What is not installed is not deleted either: nobody has looked at any object.
 pub fn kind_that_is_not_installed_is_no_deletion(namespace: &Namespace) {
     let wait = wait(namespace, "{}/a --for delete");
-    still_waits_with(wait, &format!("the cluster knows no widget.{} yet", group(namespace)));
-    ends(self::wait(namespace, "{}/a --for delete --timeout 0"), 124, "the cluster knows no widget.");
+    still_waits_with(wait, &format!("the cluster has no kind `widget.{}` yet", group(namespace)));
+    ends(self::wait(namespace, "{}/a --for delete --timeout 0"), 124, "the cluster has no widget.");
 }
 
 pub fn word_that_nobody_knows_is_a_usage_error_with_near_kinds(namespace: &Namespace) {
@@ -266,16 +268,16 @@ pub fn word_that_nobody_knows_is_a_usage_error_with_near_kinds(namespace: &Names
     );
     let finished = start(namespace, ALL, "leese/a").finish();
     assert_eq!(finished.code, Some(2), "{finished:#?}");
-    assert!(finished.stderr.contains("the cluster knows no kind `leese`; did you mean `lease`"), "{finished:#?}");
+    assert!(finished.stderr.contains("the cluster has no kind `leese`; did you mean `lease`"), "{finished:#?}");
     let finished = start(namespace, ALL, "zzzz/a").finish();
     assert_eq!(finished.code, Some(2), "{finished:#?}");
-    assert!(finished.stderr.contains("the cluster knows no kind `zzzz`"), "{finished:#?}");
+    assert!(finished.stderr.contains("the cluster has no kind `zzzz`"), "{finished:#?}");
 }
 
 pub fn mistyped_kind_of_a_group_is_met_with_a_near_one(namespace: &Namespace) {
     define(namespace);
     let group = group(namespace);
-    let said = format!("the cluster knows no widgt.{group} yet; did you mean `widget.{group}`?");
+    let said = format!("the cluster has no kind `widgt.{group}` yet; did you mean `widget.{group}`?");
     ends(start(namespace, ALL, &format!("widgt.{group}/a --timeout 1")), 124, &said);
 }
 
@@ -319,7 +321,7 @@ pub fn group_whose_server_is_down_is_not_taken_for_none(namespace: &Namespace) {
         _ => Reply::Pass,
     });
     let wait = start_at(namespace, &front.url(), "lease/a --for delete", &[]);
-    wait.line("the API server cannot say at present what metrics.example.com serves");
+    wait.line("the API server cannot currently say what metrics.example.com serves");
     succeeds(wait);
 }
 
@@ -415,7 +417,7 @@ pub fn kind_that_went_unseen_is_waited_for_again(namespace: &Namespace) {
     let is_served = || namespace.run_kubectl(&["get", "--raw", &format!("/apis/{}/v1", group(namespace))]).is_ok();
     namespace.eventually("widgets are not served", || (!is_served()).then_some(()));
     wire.set(Faults::default());
-    wait.line(&format!("waiting: the cluster knows no widget.{} yet", group(namespace)));
+    wait.line(&format!("waiting: the cluster has no kind `widget.{}` yet", group(namespace)));
     define(namespace);
     create_with(namespace, &json!({"name": "a"}), &json!({"size": 2}));
     succeeds(wait);

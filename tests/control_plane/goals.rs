@@ -136,7 +136,7 @@ pub fn deletion_during_an_outage_is_seen_after_it(namespace: &Namespace) {
     wait.line("it still exists");
     wait.line("polling by list");
     is_down.store(true, Ordering::Relaxed);
-    wait.line("scripted ServiceUnavailable; trying again");
+    wait.line("scripted ServiceUnavailable; retrying");
     namespace.delete("configmap/lock");
     await_gone(namespace, "configmap/lock");
     assert!(!wait.so_far().contains("configmap/lock: ready"), "{}", wait.so_far());
@@ -234,7 +234,7 @@ pub fn job_that_is_cleaned_up_is_deleted(namespace: &Namespace) {
 pub fn object_that_loses_its_labels_is_not_gone(namespace: &Namespace) {
     namespace.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: lock, labels: {app: shop}}}");
     let mut gone = start(namespace, ALL, "configmap -lapp=shop --for delete");
-    gone.line("0 of 1 ConfigMap as demanded; ConfigMap lock: it still exists");
+    gone.line("0 of 1 ConfigMap as required; ConfigMap lock: it still exists");
     namespace.patch("configmap/lock", &json!({"metadata": {"labels": {"app": "other"}}}));
     // Whoever watches has heard of it.
     succeeds(start(namespace, ALL, "configmap -lapp=other --settle 2s"));

@@ -45,7 +45,7 @@ fn assert_waits(wait: Wait, remark: &str) {
 fn assert_mark_in_sibling_is_proof(namespace: &Namespace, [own, sibling]: [String; 2]) {
     finish(namespace, &sibling);
     let wait = start(namespace, &own);
-    assert_proven(wait, &format!("job/migrate: {PROVEN}{sibling} of the same revision has waited for it"));
+    assert_proven(wait, &format!("job/migrate: {PROVEN}{sibling} of the same revision waited for it"));
 }
 
 pub fn mark_in_a_sibling_of_a_deployment_is_proof(namespace: &Namespace) {
@@ -62,7 +62,7 @@ pub fn mark_in_a_sibling_of_a_bare_replica_set_is_no_proof(namespace: &Namespace
     let [own, sibling] = two_pods(namespace, "ReplicaSet", "");
     finish(namespace, &sibling);
     let wait = start(namespace, &own);
-    assert_waits(wait, "this pod's ReplicaSet does not tell its revisions apart");
+    assert_waits(wait, "this pod's ReplicaSet does not label its revisions");
 }
 
 pub fn mark_in_a_sibling_of_a_job_is_proof(namespace: &Namespace) {
@@ -111,7 +111,7 @@ pub fn this_pod_s_own_earlier_run_is_proof(namespace: &Namespace) {
     let running = json!({"running": {"startedAt": null}});
     write_wait(namespace, &own, &running, &terminated(0, &mark(namespace, "migrate", "7f1c")));
     let wait = start(namespace, &own);
-    assert_proven(wait, "gone, but it completed: this pod has waited for it in an earlier run");
+    assert_proven(wait, "gone, but it completed: an earlier run of this pod waited for it");
 }
 
 pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace: &Namespace) {
@@ -120,7 +120,7 @@ pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace:
     let status = |name: &str| [container(name, &json!({"running": {"startedAt": null}}))];
     let init_status = json!({"conditions": initialized, "initContainerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{init}"), &init_status);
-    assert_proven(start(namespace, &init), "this pod was initialized before");
+    assert_proven(start(namespace, &init), "this pod was already initialized");
     let ordinary_status = json!({"conditions": initialized, "containerStatuses": status("wait")});
     namespace.write_status(&format!("pod/{ordinary}"), &ordinary_status);
     assert_waits(start(namespace, &ordinary), NONE_YET);
@@ -178,7 +178,10 @@ pub fn sibling_of_another_owner_is_no_proof(namespace: &Namespace) {
 pub fn pod_without_a_controller_has_no_siblings(namespace: &Namespace) {
     create_pod(namespace, "bare", "");
     let wait = start(namespace, "bare");
-    assert_waits(wait, "cannot tell whether it completed earlier: this pod has no controller, hence no siblings");
+    assert_waits(
+        wait,
+        "cannot tell whether it completed earlier: this pod has no controller, so no other pod shares its revision",
+    );
 }
 
 /// Run again under the same name while the pods that waited for the first one live: the one that exists counts.
@@ -210,7 +213,7 @@ pub fn without_the_right_to_list_pods_it_says_so_and_waits(namespace: &Namespace
 
 pub fn unknown_pod_says_so_and_waits(namespace: &Namespace) {
     let wait = start_with(namespace, RULES, "job-wr migrate", &[("KUBERNETES_SERVICE_HOST", API_ADDRESS)]);
-    assert_waits(wait, "its token does not say which pod this is (POD_NAME and POD_NAMESPACE would)");
+    assert_waits(wait, "this pod's token does not name it; set POD_NAME and POD_NAMESPACE");
 }
 
 pub fn missing_fail_ends_with_1_without_proof(namespace: &Namespace) {
@@ -224,7 +227,7 @@ pub fn missing_fail_ends_with_1_without_proof(namespace: &Namespace) {
 
 pub fn missing_ready_takes_a_missing_job_as_done(namespace: &Namespace) {
     let wait = start_with(namespace, RULES, "job migrate --missing=ready", &[]);
-    assert_proven(wait, "does not exist: taken as done (--missing ready)");
+    assert_proven(wait, "does not exist: assumed complete (--missing ready)");
 }
 
 pub fn missing_ready_waits_for_a_job_that_exists(namespace: &Namespace) {

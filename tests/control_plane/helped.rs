@@ -13,7 +13,7 @@ pub fn service_without_pods_is_met_with_near_ones(namespace: &Namespace) {
     create_pod(namespace, "db-0", "app: db, tier: front");
     let wait = start(namespace, EVERYTHING, "service db");
     wait.line("service/db: waiting: no pod matches its selector app=db,tier=back");
-    wait.line("service/db: near it: pod db-0 with tier=front");
+    wait.line("service/db: closest: pod db-0 with tier=front");
 }
 
 pub fn namespace_that_does_not_exist_is_told_to_whoever_may_know(namespace: &Namespace) {
@@ -31,14 +31,14 @@ pub fn pod_that_is_not_ready_for_a_reason_of_its_node_is_explained(namespace: &N
     namespace.write_status("pod/db-0", &status);
     namespace.apply_object(&json!({
         "apiVersion": "v1", "kind": "Event", "metadata": {"name": "lost"}, "type": "Warning",
-        "reason": "NodeNotReady", "message": "Node is not ready", "lastTimestamp": "2026-01-01T00:00:00Z",
+        "reason": "NodeNotReady", "message": "Nodey", "lastTimestamp": "2026-01-01T00:00:00Z",
         "involvedObject": {"kind": "Pod", "namespace": namespace.name(), "name": "db-0"},
     }));
     let wait = start(namespace, EVERYTHING, "pod db-0");
     let said = wait.line("although its containers are");
-    assert!(said.contains("pod/db-0: pod db-0 is not ready, ") && said.contains(" ready?"), "{said}");
-    assert!(said.trim_end().ends_with("; Node is not ready (NodeNotReady)"), "{said}");
-    wait.line("still waiting after 30s: Running, not ready; pod db-0 is not ready, although");
+    assert!(said.contains("pod/db-0: pod db-0y, ") && said.contains(" ready?"), "{said}");
+    assert!(said.trim_end().ends_with("; Nodey (NodeNotReady)"), "{said}");
+    wait.line("still waiting after 30s: Running, not ready; pod db-0y, although");
 }
 
 /// Not those that nobody has heard of, and not those that still wait.

@@ -35,11 +35,11 @@ pub fn n1_rest_is_not_over_while_requests_fail(namespace: &Namespace) {
     let fault = Fault::start(namespace, fails);
     let wait = start_at(namespace, &fault.front.url(), "pod -lapp=db --settle 3s", &[]);
     wait.line("must stay ready for 3s");
-    wait.line("was ready when last seen");
+    wait.line("was ready when last checked");
     // Long after the rest.
     namespace.eventually("some more tries", || (fault.front.asked().len() >= 10).then_some(()));
     fault.heal();
-    wait.line("answers again");
+    wait.line("responds again");
     succeeds(wait);
 }
 
@@ -61,7 +61,7 @@ pub fn n1_ready_of_one_target_does_not_outlive_its_stream(namespace: &Namespace)
     thread::sleep(Duration::from_secs(1));
     set_ready(namespace, "b", true);
     wait.line("pod/b: ready");
-    wait.line("pod/a: waiting: was ready when last seen");
+    wait.line("pod/a: waiting: was ready when last checked");
     fault.heal();
     wait.line("pod/a: waiting: Running, not ready");
     set_ready(namespace, "a", true);
@@ -131,7 +131,7 @@ pub fn n11_old_job_without_list_is_polled(namespace: &Namespace) {
         asked.target.contains("fieldSelector").then(|| refusal(403, "Forbidden"))
     });
     let wait = start_at(namespace, &fault.front.url(), "job migrate", &[("WAIT_TIME", "0.2")]);
-    wait.line("polling by get: jobs this old cannot be watched without `list`");
+    wait.line("polling by get: jobs this old can be watched only with `list`");
     let is_get = |asked: &&testbed::front::Asked| asked.target.contains("/jobs/migrate");
     let gets = || fault.front.asked().iter().filter(is_get).count();
     let (before, watches) = (gets(), fault.front.asked().iter().filter(|asked| asked.is_watch()).count());

@@ -41,7 +41,7 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namesp
         namespace.list("event", "").into_iter().find(|event| event["reason"] == "Completed")
     });
     fault.heal();
-    wait.line("job/migrate: gone, but it completed: the Job controller said so");
+    wait.line("job/migrate: gone, but it completed: its `Completed` event says so");
     succeeds(wait);
 }
 
@@ -55,7 +55,7 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_a_mark_with_its_uid(namespace: &
     wait.line("does not exist anymore; last seen: suspended");
     wait.line(NONE_YET);
     finish_wait(namespace, &sibling, &mark(namespace, "migrate", &uid));
-    wait.line(&format!("gone, but it completed: pod {sibling} saw that very one complete"));
+    wait.line(&format!("gone, but it completed: pod {sibling} saw this Job complete"));
     succeeds(wait);
 }
 

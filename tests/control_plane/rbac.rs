@@ -21,7 +21,7 @@ struct Maker {
     kind: &'static str,
     /// of the object; those of the cluster itself are labelled `app: *`, others `app: db`
     name: &'static str,
-    /// What happens until one is there that is not ready: every rule of the Role in its turn.
+    /// What happens until one is there thaty: every rule of the Role in its turn.
     states: &'static [State],
     make_ready: fn(&Namespace),
     /// what there is then
@@ -629,7 +629,7 @@ pub fn many_kinds_are_waited_for_within_one_printed_role(namespace: &Namespace) 
     for target in &targets[..6] {
         wait.line(&format!("{target}: waiting: does not exist"));
     }
-    wait.line(&format!("{widget}: waiting: the cluster knows no "));
+    wait.line(&format!("{widget}: waiting: the cluster has no "));
     for (mode, target) in [
         ("secret", "secret/db"),
         ("job", "job/db"),

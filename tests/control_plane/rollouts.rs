@@ -44,7 +44,7 @@ pub fn deployment_with_an_old_pod_is_still_rolling_out(namespace: &Namespace) {
     succeeds(start(namespace, ALL, "deploy web"));
     change_template(namespace, "deployment/web", "busybox:1.38");
     let wait = start(namespace, ALL, "deploy/web");
-    wait.line("1 pod of an old template left");
+    wait.line("1 pod still on an old template");
     make_ready(namespace, &other_pod(namespace, "app=web", &[&old]));
     succeeds(wait);
     assert_eq!(namespace.find(&format!("pod/{old}")), None, "the old pod is gone");
@@ -276,7 +276,7 @@ pub fn cron_job_is_as_its_newest_job_is(namespace: &Namespace) {
     end_job(namespace, "other-1", "Succeeded");
     end_job(namespace, "backup-0", "Succeeded");
     create_cron_job(namespace, "backup", "");
-    wait.line("it has created no Job yet");
+    wait.line("no Job created yet");
     create_job_of(namespace, "backup", "backup-1");
     wait.line("Job backup-1: running");
     end_job(namespace, "backup-1", "Succeeded");
@@ -290,7 +290,7 @@ pub fn cron_job_is_as_its_newest_job_is(namespace: &Namespace) {
 
 pub fn suspended_cron_job_without_a_job_says_so(namespace: &Namespace) {
     create_cron_job(namespace, "backup", "suspend: true");
-    looks(namespace, ALL, "cronjob backup", 124, "suspended; it has created no Job yet");
+    looks(namespace, ALL, "cronjob backup", 124, "suspended; no Job created yet");
     create_job_of(namespace, "backup", "backup-1");
     end_job(namespace, "backup-1", "Succeeded");
     succeeds(start(namespace, ALL, "cronjob backup"));

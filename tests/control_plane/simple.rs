@@ -170,7 +170,7 @@ pub fn definition_whose_names_are_taken_has_failed(namespace: &Namespace) {
     let mut other = definition(namespace, "gadgets", "Widget", "Namespaced");
     other["spec"]["names"]["singular"] = "gadget".into();
     namespace.apply_object(&other);
-    ends(wait, 1, "names that another one uses: ");
+    ends(wait, 1, "not accepted: ");
 }
 
 pub fn ingress_is_ready_with_an_address(namespace: &Namespace) {

@@ -24,8 +24,8 @@ pub fn job_that_is_retried_and_completes_is_ready(namespace: &Namespace) {
     migrate(namespace, "");
     wait.line("waiting: running: 1 pod active");
     end_job(namespace, "migrate", "Failed");
-    wait.line("waiting: to be retried: 1 failed (backoffLimit 6)");
-    wait.line("waiting: running: 1 pod active, 1 failed (backoffLimit 6)");
+    wait.line("waiting: backing off: 1 pod failed (backoffLimit 6)");
+    wait.line("waiting: running: 1 pod active, 1 pod failed (backoffLimit 6)");
     end_job(namespace, "migrate", "Succeeded");
     succeeds(wait);
 }
@@ -34,9 +34,9 @@ pub fn job_without_retries_left_has_failed(namespace: &Namespace) {
     migrate(namespace, "backoffLimit: 1");
     let wait = start(namespace, READER, "job-wr migrate");
     end_job(namespace, "migrate", "Failed");
-    wait.line("1 pod active, 1 failed (backoffLimit 1)");
+    wait.line("1 pod active, 1 pod failed (backoffLimit 1)");
     end_job(namespace, "migrate", "Failed");
-    let why = "BackoffLimitExceeded: Job has reached the specified backoff limit; 2 failed (backoffLimit 1)";
+    let why = "BackoffLimitExceeded: Job has reached the specified backoff limit; 2 pods failed (backoffLimit 1)";
     ends(wait, 1, &format!("job/migrate: {why}"));
 }
 
@@ -52,7 +52,7 @@ pub fn job_with_a_pointless_exit_code_has_failed(namespace: &Namespace) {
     wait.line("waiting: running");
     let container = container("main", &json!({"terminated": {"exitCode": 42, "reason": "Error"}}));
     write_pods(namespace, "job-name=migrate", &json!({"phase": "Failed", "containerStatuses": [container]}));
-    ends(wait, 1, "failed with exit code 42 matching FailJob rule at index 0; 1 failed (backoffLimit 6)");
+    ends(wait, 1, "failed with exit code 42 matching FailJob rule at index 0; 1 pod failed (backoffLimit 6)");
 }
 
 pub fn suspended_job_is_waited_for_until_it_was_resumed_and_completes(namespace: &Namespace) {
@@ -271,7 +271,7 @@ pub fn pod_on_its_way_out_is_not_ready(namespace: &Namespace) {
     make_ready(namespace, "db-0");
     looks(namespace, READER, "pod db-0", 0, "done after");
     namespace.delete("pod/db-0");
-    looks(namespace, READER, "pod db-0", 124, "pod/db-0: being deleted, and there is no other");
+    looks(namespace, READER, "pod db-0", 124, "pod/db-0: being deleted, and no other");
 }
 
 pub fn fewer_pods_than_the_least_number_are_waited_for(namespace: &Namespace) {

@@ -32,7 +32,7 @@ pub fn selector_that_matches_nothing_is_met_with_a_count(namespace: &Namespace) 
         create_pod(namespace, name, "");
     }
     let wait = start(namespace, EVERYTHING, "pod -lapp=x");
-    let said = format!("pod/app=x: none of 2 pods in namespace {} matches", namespace.name());
+    let said = format!("pod/app=x: none of the 2 pods in namespace {} matches", namespace.name());
     wait.line(&said);
 }
 
@@ -215,7 +215,7 @@ spec: {{schedule: '0 0 1 1 *', jobTemplate: {{spec: {{template: {{spec: {pod}}}}
 "
     ));
     let wait = start(namespace, ALL, "cronjob backup");
-    wait.line("it has created no Job yet");
+    wait.line("no Job created yet");
     namespace.kubectl(&["create", "job", "backup-1", "--from=cronjob/backup"]);
     let line = wait.line("cannot be scheduled: ");
     assert!(line.contains("cronjob/backup: pod backup-1-"), "{line}");

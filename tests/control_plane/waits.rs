@@ -96,7 +96,7 @@ pub fn right_granted_within_the_grace_is_enough(namespace: &Namespace) {
     wait.line("forbidden");
     namespace.kubeconfig_for("waiter", Some(READER));
     let finished = succeeds(wait);
-    assert!(finished.stdout.contains("the API server answers again"), "{finished:#?}");
+    assert!(finished.stdout.contains("the API server responds again"), "{finished:#?}");
 }
 
 /// `WAIT_TIME` is the pause between polls.

@@ -11,7 +11,7 @@ use testbed::{
 const RULES: &str = "[{apiGroups: [batch], resources: [jobs], verbs: [list, watch]},
                       {apiGroups: [''], resources: [pods], verbs: [list, watch]}]";
 
-const PROVEN: &str = "of the same revision has waited for it";
+const PROVEN: &str = "of the same revision waited for it";
 const NONE_YET: &str = "no pod of this revision has finished this wait yet";
 
 /// The spec of a pod whose init container waits for this Job and knows which pod it is in.

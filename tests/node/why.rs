@@ -170,21 +170,21 @@ pub fn command_not_found(namespace: &Namespace) {
     create_pod(namespace, "", "command: [migrate-it]");
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
-    let start = "pod app cannot start container app: there is no `migrate-it` in its image";
+    let start = "pod app cannot start container app: no `migrate-it` in its image";
     assert_told(&told, 124, "deadline passed after ", "pod/app", &[start]);
 }
 
 pub fn crash_loop(namespace: &Namespace) {
     // Without a probe it would be ready in the moment between its start and its end.
     let probe = "readinessProbe: {exec: {command: ['false']}}";
-    create_pod(namespace, "", &format!("command: [sh, -c, 'echo there is no licence; exit 4'], {probe}"));
+    create_pod(namespace, "", &format!("command: [sh, -c, 'echo no licence; exit 4'], {probe}"));
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
-        "container app of pod app failed with exit code 4, N restarts",
+        "container app of pod app failed with exit code 4 after N restarts",
         "container app of pod app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
-        "last line of container app of pod app:",
-        "| there is no licence",
+        "last line from container app of pod app:",
+        "| no licence",
     ];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
@@ -196,14 +196,15 @@ pub fn out_of_memory(namespace: &Namespace) {
     let expected = [
         "container migrate of pod POD was killed for using more memory than its limit (OOMKilled, exit code 137)",
         "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 137 (OOMKilled)",
-        "last line of container migrate of pod POD:",
+        "last line from container migrate of pod POD:",
         "| loading",
     ];
     let end = "failed after ";
     assert_told(&told, 1, end, "job/migrate", &expected);
     assert!(
-        told.message[0]
-            .ends_with("BackoffLimitExceeded: Job has reached the specified backoff limit; 1 failed (backoffLimit 0)")
+        told.message[0].ends_with(
+            "BackoffLimitExceeded: Job has reached the specified backoff limit; 1 pod failed (backoffLimit 0)"
+        )
     );
 }
 
@@ -250,9 +251,9 @@ pub fn failing_init_container(namespace: &Namespace) {
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
-        "init container prepare of pod app failed with exit code 7, N restarts",
+        "init container prepare of pod app failed with exit code 7 after N restarts",
         "init container prepare of pod app, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
-        "last line of container prepare of pod app:",
+        "last line from container prepare of pod app:",
         "| no route to db",
     ];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
@@ -263,9 +264,9 @@ pub fn failing_readiness_probe(namespace: &Namespace) {
     create_pod(namespace, "", &format!("command: [sh, -c, 'echo listening; sleep 600'], {probe}"));
     await_event(namespace, "Unhealthy");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
-    let probe = "container app of pod app runs but is not ready: readiness probe failed: cat: can't open '/tmp/ready': \
+    let probe = "container app of pod app runs buty: readiness probe failed: cat: can't open '/tmp/ready': \
                  No such file or directory";
-    let expected = [probe, "last line of container app of pod app:", "| listening"];
+    let expected = [probe, "last line from container app of pod app:", "| listening"];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
 
@@ -332,7 +333,7 @@ pub fn migration_with_a_traceback(namespace: &Namespace) {
     let expected = [
         "container migrate of pod POD failed with exit code 1",
         "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 1 (Error)",
-        "last 20 lines of container migrate of pod POD:",
+        "last 20 lines from container migrate of pod POD:",
         "| step 15",
         "| step 30",
         "| Traceback (most recent call last):",
@@ -350,7 +351,7 @@ pub fn log_with_escapes_and_long_lines(namespace: &Namespace) {
     create_script(namespace, "migrate", "backoffLimit: 0", script);
     let told = wait(namespace, "job, migrate");
     let long = format!("| {} […]", "y".repeat(400));
-    let expected = ["last 3 lines of container migrate of pod POD:", &long, "| red and plain", "| bell   and clear"];
+    let expected = ["last 3 lines from container migrate of pod POD:", &long, "| red and plain", "| bell   and clear"];
     assert_told(&told, 1, "failed after ", "job/migrate", &expected);
     let controls = told.log.iter().chain(&told.message).any(|line| line.contains(char::is_control));
     assert!(!controls, "{told:#?}");
@@ -362,13 +363,13 @@ pub fn backoff_limit(namespace: &Namespace) {
     let expected = [
         "container migrate of pod POD failed with exit code 3 (and 1 more pod)",
         "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error)",
-        "last line of container migrate of pod POD:",
+        "last line from container migrate of pod POD:",
         "| attempt",
     ];
     assert_told(&told, 1, "failed after ", "job/migrate", &expected);
     let other = "job/migrate: container migrate of pod POD failed with exit code 3";
     assert!(told.log.iter().any(|line| line == other), "the other pod comes later: {told:#?}");
-    assert!(told.message[0].ends_with("; 2 failed (backoffLimit 1)"), "{told:#?}");
+    assert!(told.message[0].ends_with("; 2 pods failed (backoffLimit 1)"), "{told:#?}");
 }
 
 /// The commonest migration in published charts: its container is started again, and its pod deleted at the end.
@@ -380,9 +381,9 @@ fn restart_until_it_fails(namespace: &Namespace, grace: u32) {
 }
 
 const RESTARTED: [&str; 5] = [
-    "container migrate of pod POD failed with exit code 3, N restarts",
+    "container migrate of pod POD failed with exit code 3 after N restarts",
     "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error), N restarts",
-    "last 2 lines of the previous run of container migrate of pod POD:",
+    "last 2 lines from the previous run of container migrate of pod POD:",
     "| connecting",
     "| ERROR no such host",
 ];
@@ -445,7 +446,7 @@ pub fn active_deadline(namespace: &Namespace) {
     let told = wait(namespace, "job, migrate");
     let expected = [
         "pod POD was still running and is being deleted",
-        "last line of container migrate of pod POD:",
+        "last line from container migrate of pod POD:",
         "| locking tables",
     ];
     assert_told(&told, 1, "failed after ", "job/migrate", &expected);
@@ -464,12 +465,9 @@ pub fn hook_that_waits_for_itself(namespace: &Namespace) {
         thread::sleep(Duration::from_millis(500));
     }
     let log = lines(&namespace.pod_logs("waiter", "wait"));
-    assert_in_order(
-        &log,
-        &[format!("job/migrate: there is no Job at all in namespace {}", namespace.name()), hint.to_owned()],
-    );
+    assert_in_order(&log, &[format!("job/migrate: no Job at all in namespace {}", namespace.name()), hint.to_owned()]);
     let beat = log.iter().find(|line| line.starts_with("job/migrate: still waiting after ")).expect("a heartbeat");
-    assert!(beat.contains("does not exist; there is no Job at all"), "{beat}");
+    assert!(beat.contains("does not exist; no Job at all"), "{beat}");
 }
 
 pub fn event_on_the_waiting_pod(namespace: &Namespace) {
@@ -479,8 +477,7 @@ pub fn event_on_the_waiting_pod(namespace: &Namespace) {
         namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting").collect();
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["involvedObject"]["uid"], namespace.get("pod/waiter")["metadata"]["uid"]);
-    let message =
-        format!("waiting for job/migrate: does not exist; there is no Job at all in namespace {}", namespace.name());
+    let message = format!("waiting for job/migrate: does not exist; no Job at all in namespace {}", namespace.name());
     assert_eq!(events[0]["message"], message);
     let described = namespace.kubectl(&["describe", "pod", "waiter"]);
     let line = described.lines().find(|line| line.contains(&message)).unwrap_or_else(|| panic!("{described}"));

@@ -61,7 +61,7 @@ pub fn five_hundred_waiters_survive_a_restart(namespace: &Namespace) {
     let_pass(Duration::from_secs(10));
     start_api_server(namespace.cluster());
     let back = Instant::now();
-    since(back, "all are answered again", || crowd.iter().all(|waiter| waiter.says("answers again")));
+    since(back, "all are answered again", || crowd.iter().all(|waiter| waiter.says("responds again")));
     within(LONGEST_PAUSE, "500 waiters: the last is answered again after", back.elapsed());
     show_rate(&wire.accepted(), killed, back);
     assert!(crowd.iter_mut().all(|waiter| waiter.child.try_wait().expect("a child").is_none()), "one has left early");

@@ -60,7 +60,7 @@ pub fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namesp
     let_pass(Duration::from_secs(45));
     start_api_server(namespace.cluster());
     let back = Instant::now();
-    waiting.line("answers again");
+    waiting.line("responds again");
     within(LONGEST_PAUSE, "kube-apiserver restarted 45 s later: told after", back.elapsed());
     // A busy machine takes its time to start an API server.
     let reminders = usize::try_from(killed.elapsed().as_secs() / 30).expect("it is over");

@@ -12,7 +12,7 @@ pub fn image(message: &str) -> Option<String> {
     let lower = message.to_lowercase();
     let has = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
     let known = if has(&["pull access denied", "unauthorized", "authorization failed", "401 ", "403 forbidden"]) {
-        "the registry refuses access, or there is no such image"
+        "the registry denied access, or the image does not exist"
     } else if has(&["manifest unknown", ": not found", "name unknown"]) {
         "not found"
     } else if has(&["not present with pull policy of never"]) {
@@ -42,17 +42,17 @@ pub fn start(message: &str) -> String {
     let command = quoted_after(message, "exec: ");
     if let Some(command) = command {
         if message.contains("executable file not found") || message.contains("no such file or directory") {
-            return format!("there is no `{command}` in its image");
+            return format!("its image has no `{command}`");
         }
         if message.contains("permission denied") {
-            return format!("`{command}` may not be executed");
+            return format!("`{command}` is not executable");
         }
         if message.contains("exec format error") {
-            return format!("`{command}` is made for another processor, or has no #! line");
+            return format!("`{command}` is built for a different CPU architecture, or has no #! line");
         }
     }
     if message.contains("exec format error") {
-        return "its program is made for another processor, or has no #! line".to_owned();
+        return "its program is built for a different CPU architecture, or has no #! line".to_owned();
     }
     for (noun, kind) in
         [("configmap", "ConfigMap"), ("secret", "Secret"), ("persistentvolumeclaim", "PersistentVolumeClaim")]
@@ -118,7 +118,7 @@ mod tests {
             (
                 "failed to resolve reference \"docker.io/library/x:1\": pull access denied, repository does not exist or \
                  may require authorization: server message: insufficient_scope: authorization failed",
-                Some("the registry refuses access, or there is no such image"),
+                Some("the registry denied access, or the image does not exist"),
             ),
             (
                 "failed to do request: Head \"https://r.example/v2/app/manifests/v3\": dial tcp: lookup r.example on \
@@ -138,9 +138,9 @@ mod tests {
         let runc = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create \
                     failed: unable to start container process: error during container init: ";
         let table = [
-            (format!("{runc}exec: \"nope\": executable file not found in $PATH"), "there is no `nope` in its image"),
-            (format!("{runc}exec: \"/a/b\": stat /a/b: no such file or directory"), "there is no `/a/b` in its image"),
-            (format!("{runc}exec: \"/etc/hosts\": permission denied"), "`/etc/hosts` may not be executed"),
+            (format!("{runc}exec: \"nope\": executable file not found in $PATH"), "its image has no `nope`"),
+            (format!("{runc}exec: \"/a/b\": stat /a/b: no such file or directory"), "its image has no `/a/b`"),
+            (format!("{runc}exec: \"/etc/hosts\": permission denied"), "`/etc/hosts` is not executable"),
             ("configmap \"settings\" not found".to_owned(), "ConfigMap settings does not exist"),
             (
                 "MountVolume.SetUp failed for volume \"tls\" : secret \"tls\" not found".to_owned(),

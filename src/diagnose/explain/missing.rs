@@ -56,10 +56,10 @@ pub fn headline(target: &Target, missing: &Instead) -> Option<String> {
     }
     // One of this very name has come meanwhile.
     let is_there = |names: &&Names| target.selection.name.as_ref().is_some_and(|name| names.some.contains(name));
-    missing.names.as_ref().filter(|names| !is_there(names)).map(|names| instead(target, names))
+    missing.names.as_ref().filter(|names| !is_there(names)).and_then(|names| instead(target, names))
 }
 
-fn instead(target: &Target, names: &Names) -> String {
+fn instead(target: &Target, names: &Names) -> Option<String> {
     let noun = target.kind.noun();
     let place = match &target.scope {
         Scope::Namespace(namespace) => format!("in namespace {namespace}"),
@@ -67,18 +67,22 @@ fn instead(target: &Target, names: &Names) -> String {
         Scope::Cluster => "in the cluster".to_owned(),
     };
     let Some(wanted) = &target.selection.name else {
-        return match names.total {
-            0 => format!("there is no {noun} at all {place}"),
+        // Every object was meant, and some have come meanwhile.
+        if target.selection.labels.is_none() && target.selection.fields.is_none() && names.total > 0 {
+            return None;
+        }
+        return Some(match names.total {
+            0 => format!("no {noun} exists {place}"),
             1 => format!("the only {noun} {place} does not match"),
-            total => format!("none of {} {place} matches", count(total, &noun)),
-        };
+            total => format!("none of the {} {place} matches", count(total, &noun)),
+        });
     };
-    match nearest(wanted, &names.some) {
+    Some(match nearest(wanted, &names.some) {
         Some(near) => format!("did you mean `{}/{near}`?", target.mode()),
-        None if names.total == 0 => format!("there is no {noun} at all {place}"),
+        None if names.total == 0 => format!("no {noun} exists {place}"),
         None if names.total == 1 => format!("the only {noun} {place} is {}", names.some.concat()),
-        None => format!("there are {} {place}, none of a similar name", count(names.total, &noun)),
-    }
+        None => format!("none of the {} {place} has a similar name", count(names.total, &noun)),
+    })
 }
 
 /// A release's prefix or suffix, or a slip of the finger.
@@ -86,7 +90,8 @@ fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
     let likeness = |name: &str| {
         let (short, long) = if wanted.len() < name.len() { (wanted, name) } else { (name, wanted) };
         // Helm puts the release before the name, people leave it out.
-        let within = short.len() >= 4 && long.contains(short);
+        let is_stem = long.strip_prefix(short).is_some_and(|rest| rest.starts_with('-'));
+        let within = short.len() >= 4 && long.contains(short) || is_stem;
         let slip = short.len() >= 2 && strsim::damerau_levenshtein(wanted, name) == 1;
         let likeness = strsim::normalized_damerau_levenshtein(wanted, name);
         // A longer part that is the same says more than a slip in a short name.
@@ -123,13 +128,13 @@ pub fn hint(target: &Target, missing: &Instead) -> Option<String> {
     if argo {
         return Some(format!(
             "hint: Argo CD created this pod. If {target} is a PostSync hook, it runs only after this workload is healthy, \
-             which waits for it: make it a PreSync hook, or a Sync hook of an earlier wave"
+             but this workload waits for it: make it a PreSync hook, or a Sync hook of an earlier wave"
         ));
     }
     helm.then(|| {
         format!(
             "hint: Helm created this pod. If {target} is a post-install or post-upgrade hook and Helm waits (--wait, \
-             --atomic), it runs only after this workload is ready, which waits for it: make it a pre-install and \
+             --atomic), it runs only after this workload is ready, but this workload waits for it: make it a pre-install and \
              pre-upgrade hook, or no hook"
         )
     })
@@ -170,21 +175,21 @@ mod tests {
             ("migrate-v3", "did you mean `job/migrate-v2`?"),
             ("bakcup", "did you mean `job/backup`?"),
             ("indx", "did you mean `job/index`?"),
-            ("seed", "there are 4 Jobs in namespace shop, none of a similar name"),
+            ("seed", "none of the 4 Jobs in namespace shop has a similar name"),
         ];
         for (wanted, said) in table {
             assert_eq!(headline(&job(wanted), &there).as_deref(), Some(said), "{wanted}");
         }
         assert_eq!(headline(&job("dv"), &names(&["db"])).unwrap(), "did you mean `job/db`?");
         assert_eq!(headline(&job("db"), &names(&["db", "db2"])), None, "it has come meanwhile");
-        assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "there is no Job at all in namespace shop");
+        assert_eq!(headline(&job("a"), &names(&[])).unwrap(), "no Job exists in namespace shop");
         assert_eq!(headline(&job("a"), &names(&["seed"])).unwrap(), "the only Job in namespace shop is seed");
     }
 
     #[test]
     fn a_selector_that_matches_nothing_is_met_with_a_count() {
         let fourteen = Instead { names: Some(Names { some: Vec::new(), total: 14 }), ..Instead::default() };
-        assert_eq!(headline(&pods("app=x"), &fourteen).unwrap(), "none of 14 pods in namespace shop matches");
+        assert_eq!(headline(&pods("app=x"), &fourteen).unwrap(), "none of the 14 pods in namespace shop matches");
         assert_eq!(headline(&pods("app=x"), &Instead::default()), None);
     }
 

@@ -1,9 +1,11 @@
-//! Evidence → lines: why a target is not ready, in words for people who do not know this tool.
+//! Evidence → lines: why a targety, in words for people who do not know this tool.
 //!
 //! Pure: no client, no clock. Every part of the evidence may be missing; what remains is said. Most important first,
 //! because a termination message is cut at its end.
 
 use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::Timestamp;
 
 use crate::kinds;
 use crate::kinds::object::Event;
@@ -24,12 +26,12 @@ pub use missing::{Instead, Names, NoNamespace, Own};
 pub use near::Near;
 pub use pod::{Run, has_crashed, run_in_question, subject};
 
-/// What could be found out about a target that is not ready.
+/// What could be found out about a target thaty.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// the pods behind it that are not fine
     pub pods: Vec<Pod>,
-    /// about its [`subject`], about the Job where there is no pod, or about objects of which only events tell
+    /// about its [`subject`], about the Job where no pod, or about objects of which only events tell
     pub events: Vec<Event>,
     /// of the container that matters most
     pub log: Option<Log>,
@@ -65,8 +67,10 @@ impl Evidence {
 pub struct Explanation {
     /// the reason in one sentence
     pub headline: Option<String>,
-    /// Whether that says how a container ended or why it cannot start, which stays true when its pod is gone.
-    pub is_cause: bool,
+    /// whether it is about a pod that was seen
+    pub is_seen: bool,
+    /// whether it says how a container ended, which stays true when its pod is gone
+    pub is_end: bool,
     /// the raw state of what the headline is about
     pub states: Vec<String>,
     /// the end of its log
@@ -110,22 +114,25 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
     }
     let findings = pod::findings(&evidence.pods, &evidence.events);
     let folded = fold(&evidence.events);
-    if let ([], Some((first, more))) = (findings.as_slice(), evidence.earlier.split_first()) {
+    // What was said before the present run began is of an earlier one.
+    let since = pod::subject(&evidence.pods).and_then(pod::running_since);
+    let newest = folded.iter().find(|event| event.is_news_beside(&[]) && event.when >= since);
+    let headline = match findings.as_slice() {
+        [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
+        [] => no_pods(target, evidence, &folded, newest).or_else(|| evidence.near.as_ref().and_then(near::headline)),
+        [worst, others @ ..] => Some(worst_of(worst, others.len(), newest)),
+    };
+    if let (None, Some((first, more))) = (&headline, evidence.earlier.split_first()) {
         let headline = Some(format!("{}{first}", earlier::SAW));
         return Explanation { headline, states: more.to_vec(), gaps, ..Explanation::default() };
     }
-    let headline = match findings.as_slice() {
-        [] if kinds::causes(target).is_none() => folded.first().map(|event| own_event(target, event)),
-        [] => no_pods(target, evidence, &folded).or_else(|| evidence.near.as_ref().map(near::headline)),
-        [worst, others @ ..] => Some(worst_of(worst, others.len(), &folded)),
-    };
     let states = findings.first().map_or_else(Vec::new, |worst| pod::states(worst.pod));
     let mut others: Vec<String> = findings.iter().skip(1).take(PODS - 1).map(|finding| finding.text.clone()).collect();
     // Events repeat what the status says, in other letters: only what is new is told.
     let said: Vec<String> = headline.iter().chain(&states).chain(&others).map(|text| text.to_lowercase()).collect();
     others.extend(folded.iter().filter(|event| event.adds_to(&said)).take(EVENTS).map(event_line));
-    let is_cause = findings.first().is_some_and(Finding::is_cause);
-    Explanation { headline, is_cause, states, log, others, hints: Vec::new(), gaps }
+    let (is_seen, is_end) = (!findings.is_empty(), findings.first().is_some_and(Finding::is_end));
+    Explanation { headline, is_seen, is_end, states, log, others, hints: Vec::new(), gaps }
 }
 
 impl Explanation {
@@ -166,25 +173,24 @@ impl Explanation {
 }
 
 /// The worst pod, how many more there are, and the newest warning where the pod's status alone explains little.
-fn worst_of(worst: &Finding, others: usize, folded: &[Folded]) -> String {
+fn worst_of(worst: &Finding, others: usize, newest: Option<&Folded>) -> String {
     let more = if others > 0 { format!(" (and {})", count(others, "more pod")) } else { String::new() };
     let said = [worst.text.to_lowercase()];
-    let newest = folded.first().filter(|event| worst.is_weak() && event.is_news_beside(&said));
+    let newest = newest.filter(|event| worst.is_weak() && event.is_news_beside(&said));
     let warning = newest.map_or_else(String::new, |event| format!("; {}", event.said()));
     format!("{}{more}{warning}", worst.text)
 }
 
 /// A controller says by events why it cannot create pods: a quota, an admission policy, a missing account. Else the
 /// newest warning is the best that there is.
-fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded]) -> Option<String> {
+fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded], newest: Option<&Folded>) -> Option<String> {
     let is_refusal = |event: &&Folded| event.reason == "FailedCreate" && event.kind == kinds::maker(target);
     let refused = folded.iter().find(is_refusal).filter(|_| evidence.pods.is_empty());
     if let Some(refused) = refused {
         return Some(format!("its pods cannot be created{}", refused.after(": ")));
     }
     // What a Job's controller says of the Job itself is its condition again.
-    let is_news = |event: &&Folded| event.is_news_beside(&[]) || evidence.pods.is_empty() && event.kind == "Pod";
-    let newest = folded.iter().find(|event| is_news(event) && !(kinds::is_final(target) && event.kind == "Job"))?;
+    let newest = newest.filter(|event| !(kinds::is_final(target) && event.kind == "Job"))?;
     let noun = if newest.kind == "Pod" { "pod" } else { newest.kind };
     Some(format!("{noun} {}: {}", newest.name, newest.said()))
 }
@@ -203,6 +209,7 @@ struct Folded<'a> {
     namespace: &'a str,
     name: &'a str,
     times: i32,
+    when: Option<Timestamp>,
     /// of the newest
     message: String,
 }
@@ -226,6 +233,7 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
                     namespace: &newest.involved_object.namespace,
                     name: &newest.involved_object.name,
                     times,
+                    when: newest.when(),
                     message: cause::event(&newest.reason, &newest.message),
                 },
             ))
@@ -236,7 +244,7 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
 }
 
 impl Folded<'_> {
-    /// `Node is not ready (NodeNotReady)`, or the reason alone.
+    /// `Nodey (NodeNotReady)`, or the reason alone.
     fn said(&self) -> String {
         if self.message.is_empty() { self.reason.to_owned() } else { format!("{} ({})", self.message, self.reason) }
     }
@@ -288,7 +296,7 @@ fn log_lines(log: &Log) -> Option<LogLines> {
     };
     let Run { pod, container, is_previous } = &log.run;
     let run = if *is_previous { "the previous run of " } else { "" };
-    Some(LogLines { heading: format!("last {number} of {run}container {container} of pod {pod}:"), lines })
+    Some(LogLines { heading: format!("last {number} from {run}container {container} of pod {pod}:"), lines })
 }
 
 /// What a progress bar overwrote with a carriage return is of no interest.
@@ -310,10 +318,10 @@ mod tests {
     #[test]
     fn a_log_is_its_last_lines_under_a_heading() {
         assert_eq!(shown(""), Vec::<String>::new());
-        assert_eq!(shown("bye\n"), ["last line of container migrate of pod migrate-x7k2p:", "bye"]);
+        assert_eq!(shown("bye\n"), ["last line from container migrate of pod migrate-x7k2p:", "bye"]);
         let many: Vec<String> = (1..=30).map(|number| format!("step {number}")).collect();
         let lines = shown(&many.join("\n"));
-        assert_eq!(lines[0], "last 20 lines of container migrate of pod migrate-x7k2p:");
+        assert_eq!(lines[0], "last 20 lines from container migrate of pod migrate-x7k2p:");
         assert_eq!((lines[1].as_str(), lines[20].as_str()), ("step 11", "step 30"));
     }
 

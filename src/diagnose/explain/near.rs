@@ -9,24 +9,27 @@ use crate::text::count;
 pub struct Near {
     pub namespace: String,
     pub wanted: BTreeMap<String, String>,
-    /// the first of them, by name and labels
+    /// by name and labels
     pub pods: Vec<(String, BTreeMap<String, String>)>,
+    /// there are more
+    pub is_part: bool,
 }
 
 /// How alike two values have to be if no label is the same.
 const ALIKE: f64 = 0.5;
 
-/// `near it: pod db-0 with app=database`
-pub fn headline(near: &Near) -> String {
-    let Near { namespace, wanted, pods } = near;
+/// `closest: pod db-0 with app=database`
+pub fn headline(near: &Near) -> Option<String> {
+    let Near { namespace, wanted, pods, is_part } = near;
     // One that has ended matches, too, and is no help.
     let others = pods.iter().filter(|(_, labels)| wanted.iter().any(|(key, value)| labels.get(key) != Some(value)));
     let rated = others.map(|(name, labels)| (likeness(wanted, name, labels), name, labels));
     let nearest = rated.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, ..)| *likeness >= ALIKE);
     match nearest {
-        Some((_, name, labels)) => format!("near it: pod {name} with {}", different(wanted, labels)),
-        None if pods.is_empty() => format!("there is no pod at all in namespace {namespace}"),
-        None => format!("none of {} in namespace {namespace} has similar labels", count(pods.len(), "pod")),
+        Some((_, name, labels)) => Some(format!("closest: pod {name} with {}", different(wanted, labels))),
+        None if *is_part => None,
+        None if pods.is_empty() => Some(format!("no pod exists in namespace {namespace}")),
+        None => Some(format!("none of the {} in namespace {namespace} has similar labels", count(pods.len(), "pod"))),
     }
 }
 
@@ -62,18 +65,18 @@ mod tests {
     #[test]
     fn pod_whose_labels_are_nearest_is_named() {
         let table = [
-            ("app=db", &[("web-0", "app=web"), ("db-0", "app=db2")][..], "near it: pod db-0 with app=db2"),
-            ("app=db,tier=back", &[("db-0", "app=db")], "near it: pod db-0 with no tier"),
-            ("app=db,tier=back", &[("a", "app=db"), ("b", "app=db,tier=front")], "near it: pod b with tier=front"),
-            ("app=db", &[("web-0", "app=web"), ("x", "")], "none of 2 pods in namespace shop has similar labels"),
-            ("app=db", &[("web-0", "app=web"), ("db-0", "app=database")], "near it: pod db-0 with app=database"),
-            ("app=db", &[("done", "app=db")], "none of 1 pod in namespace shop has similar labels"),
-            ("app=db", &[], "there is no pod at all in namespace shop"),
+            ("app=db", &[("web-0", "app=web"), ("db-0", "app=db2")][..], "closest: pod db-0 with app=db2"),
+            ("app=db,tier=back", &[("db-0", "app=db")], "closest: pod db-0 with no tier"),
+            ("app=db,tier=back", &[("a", "app=db"), ("b", "app=db,tier=front")], "closest: pod b with tier=front"),
+            ("app=db", &[("web-0", "app=web"), ("x", "")], "none of the 2 pods in namespace shop has similar labels"),
+            ("app=db", &[("web-0", "app=web"), ("db-0", "app=database")], "closest: pod db-0 with app=database"),
+            ("app=db", &[("done", "app=db")], "none of the 1 pod in namespace shop has similar labels"),
+            ("app=db", &[], "no pod exists in namespace shop"),
         ];
         for (wanted, pods, said) in table {
             let pods = pods.iter().map(|(name, text)| ((*name).to_owned(), labels(text))).collect();
-            let near = Near { namespace: "shop".to_owned(), wanted: labels(wanted), pods };
-            assert_eq!(headline(&near), said, "{wanted}");
+            let near = Near { namespace: "shop".to_owned(), wanted: labels(wanted), pods, is_part: false };
+            assert_eq!(headline(&near).as_deref(), Some(said), "{wanted}");
         }
     }
 }

@@ -15,6 +15,18 @@ use crate::kinds::object::Event;
 use crate::kinds::pod::Pod;
 use crate::text::count;
 
+/// Why a container waits whose image cannot be had, or that cannot be started.
+const IMAGE: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+const START: [&str; 3] = ["CreateContainerConfigError", "CreateContainerError", "RunContainerError"];
+
 /// What keeps a pod.
 #[derive(Debug)]
 pub struct Finding<'a> {
@@ -30,7 +42,7 @@ enum Weight {
     Leaving,
     /// it runs again, and ended badly before
     Restarted,
-    /// it runs and is not ready yet
+    /// it runs andy yet
     Unready,
     /// it has run, and ended badly
     Ended,
@@ -39,9 +51,9 @@ enum Weight {
 }
 
 impl Finding<'_> {
-    /// Whether it says how a container ended or why it cannot start: that stays true when the pod is deleted.
-    pub fn is_cause(&self) -> bool {
-        matches!(self.weight, Weight::Restarted | Weight::Ended | Weight::Stuck)
+    /// Whether it says how a container ended: that stays true when the pod is deleted.
+    pub fn is_end(&self) -> bool {
+        matches!(self.weight, Weight::Restarted | Weight::Ended)
     }
 
     /// Whether it may need the newest warning beside it.
@@ -55,6 +67,12 @@ pub fn findings<'a>(pods: &'a [Pod], events: &[Event]) -> Vec<Finding<'a>> {
     let mut findings: Vec<Finding> = pods.iter().filter_map(|pod| finding(pod, events)).collect();
     findings.sort_by_key(|finding| Reverse((finding.weight, finished(finding.pod), finding.pod.metadata.created())));
     findings
+}
+
+/// Since when the youngest of its containers has been running.
+pub fn running_since(pod: &Pod) -> Option<Timestamp> {
+    let running = containers(pod).into_iter().filter_map(|it| it.status.state.as_ref()?.running.as_ref());
+    running.filter_map(|running| running.started_at.as_ref()).map(|time| time.0).max()
 }
 
 /// When the last of its containers that failed did so.
@@ -104,9 +122,26 @@ fn unscheduled(pod: &Pod) -> Option<(Weight, String)> {
 }
 
 fn worst(pod: &Pod, events: &[Event]) -> Option<(Weight, String)> {
-    // The last of several that are alike wins, and the first container is meant to.
-    containers(pod).into_iter().rev().filter_map(|container| trouble(&container, pod, events)).max_by_key(|it| it.0)
+    let (_, found) = in_trouble(pod, events)?;
+    Some(found)
 }
+
+/// The container that explains most. Of several that ended it is the first one: when one fails, others are often told
+/// to end, and a sidecar always is.
+fn in_trouble<'a>(pod: &'a Pod, events: &[Event]) -> Option<(Container<'a>, (Weight, String))> {
+    let troubled = containers(pod).into_iter().filter_map(|it| trouble(&it, pod, events).map(|found| (it, found)));
+    // The last of several that are alike wins, and the first container is meant to.
+    let troubled: Vec<_> = troubled.collect();
+    troubled.into_iter().rev().max_by_key(|(container, (weight, _))| {
+        let end = failure(container.status, pod);
+        let by_itself = end.is_some_and(|end| !matches!(end.exit_code, 137 | 143) || is_out_of_memory(end));
+        let finished = end.and_then(|end| end.finished_at.as_ref()).map(|time| time.0);
+        (*weight, container.noun != SIDECAR, by_itself, Reverse(finished))
+    })
+}
+
+/// A container that runs beside the others, which end without it.
+const SIDECAR: &str = "sidecar";
 
 /// A container's status and what it is called.
 struct Container<'a> {
@@ -123,7 +158,7 @@ fn containers(pod: &Pod) -> Vec<Container<'_>> {
     };
     let init = pod.status.init_container_statuses.iter().flatten().map(|status| {
         let serves = sidecar(&status.name);
-        Container { noun: if serves { "sidecar" } else { "init container" }, status, serves }
+        Container { noun: if serves { SIDECAR } else { "init container" }, status, serves }
     });
     let main = pod.status.container_statuses.iter().flatten();
     init.chain(main.map(|status| Container { noun: "container", status, serves: true })).collect()
@@ -172,26 +207,23 @@ fn blocked(
         // Its turn has not come.
         "" | "ContainerCreating" | "PodInitializing" => return None,
         "CrashLoopBackOff" => return failure(status, pod).and_then(|end| ended(container, end, pod)),
-        "ErrImagePull"
-        | "ImagePullBackOff"
-        | "ErrImageNeverPull"
-        | "InvalidImageName"
-        | "ImageInspectError"
-        | "RegistryUnavailable"
-        | "SignatureValidationFailed" => {
+        reason if IMAGE.contains(&reason) => {
             let said = cause::image(message).or_else(|| pull_event(pod, events));
             let cause = said.map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("pod {pod_name} cannot pull image {}{cause}", status.image)
         }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            format!("pod {pod_name} cannot start {noun} {name}: {}", cause::start(message))
-        }
+        reason if START.contains(&reason) => unstarted(container, pod, message, reason),
         reason => {
             let separator = if message.is_empty() { "" } else { ": " };
             format!("{noun} {name} of pod {pod_name} does not start: {reason}{separator}{}", cause::one_line(message))
         }
     };
     Some((Weight::Stuck, text))
+}
+
+fn unstarted(container: &Container, pod: &Pod, message: &str, reason: &str) -> String {
+    let what = format!("pod {} cannot start {} {}", pod.metadata.name, container.noun, container.status.name);
+    if message.is_empty() { format!("{what} ({reason})") } else { format!("{what}: {}", cause::start(message)) }
 }
 
 /// Before 1.30 the reason `ImagePullBackOff` came without a cause, which only an event had.
@@ -208,22 +240,26 @@ fn ended(container: &Container, end: &ContainerStateTerminated, pod: &Pod) -> Op
     let Container { noun, status, .. } = container;
     let (name, pod_name) = (&status.name, &pod.metadata.name);
     if is_start(end) {
-        let cause = cause::start(end.message.as_deref().unwrap_or_default());
-        return Some((Weight::Stuck, format!("pod {pod_name} cannot start {noun} {name}: {cause}")));
+        let (message, reason) = (end.message.as_deref().unwrap_or_default(), end.reason.as_deref().unwrap_or_default());
+        return Some((Weight::Stuck, unstarted(container, pod, message, reason)));
     }
     let text = format!("{noun} {name} of pod {pod_name} {}{}", how(end), after_restarts(status));
     // A container that ends with 0 and is started again and again is crash looping too.
     (end.exit_code != 0 || status.restart_count > 0).then_some((Weight::Ended, text))
 }
 
+fn is_out_of_memory(end: &ContainerStateTerminated) -> bool {
+    end.reason.as_deref() == Some("OOMKilled")
+}
+
 fn how(end: &ContainerStateTerminated) -> String {
     let code = end.exit_code;
-    if end.reason.as_deref() == Some("OOMKilled") {
+    if is_out_of_memory(end) {
         return format!("was killed for using more memory than its limit (OOMKilled, exit code {code})");
     }
     // 128 plus the signal, as a shell counts.
     match code {
-        0 => "ended with exit code 0 and is started again".to_owned(),
+        0 => "exited with code 0 and is being restarted".to_owned(),
         134 => format!("aborted (SIGABRT, exit code {code})"),
         137 => format!("was killed (SIGKILL, exit code {code})"),
         139 => format!("crashed (SIGSEGV, exit code {code})"),
@@ -241,7 +277,10 @@ fn unready(container: &Container, pod: &Pod, events: &[Event]) -> (Weight, Strin
         .filter(|_| status.restart_count > 0)
         .map(|end| format!("{}: it {}", restarts(status), how(end)));
     let starting = status.started == Some(false);
-    let why = probe.or(before).unwrap_or_else(|| {
+    // Killed for a probe it is the probe that explains it; what ends by itself explains why the probe fails.
+    let ended_itself = failure(status, pod).is_some_and(|end| !matches!(end.exit_code, 0 | 137 | 143));
+    let why = if ended_itself { before.or(probe) } else { probe.or(before) };
+    let why = why.unwrap_or_else(|| {
         let probe = if starting { "startup" } else { "readiness" };
         format!("its {probe} probe has not succeeded yet")
     });
@@ -251,7 +290,7 @@ fn unready(container: &Container, pod: &Pod, events: &[Event]) -> (Weight, Strin
 
 /// `, 2 restarts`, or nothing
 fn after_restarts(status: &ContainerStatus) -> String {
-    if status.restart_count == 0 { String::new() } else { format!(", {}", restarts(status)) }
+    if status.restart_count == 0 { String::new() } else { format!(" after {}", restarts(status)) }
 }
 
 fn restarts(status: &ContainerStatus) -> String {
@@ -260,6 +299,12 @@ fn restarts(status: &ContainerStatus) -> String {
 
 /// Volumes and the sandbox come before any container; only events tell of them.
 fn unprepared(pod: &Pod, events: &[Event]) -> Option<(Weight, String)> {
+    let has_run = |it: &Container| it.status.last_state.as_ref().is_some_and(|last| last.terminated.is_some());
+    let begun =
+        |it: &Container| it.status.state.as_ref().is_some_and(|it| it.running.is_some() || it.terminated.is_some());
+    if containers(pod).iter().any(|it| begun(it) || has_run(it)) {
+        return None;
+    }
     let failed = |event: &&Event| event.r#type == "Warning" && event.reason.starts_with("Failed");
     let event = about(pod, events).filter(failed).max_by_key(|event| event.when())?;
     let name = &pod.metadata.name;
@@ -289,7 +334,7 @@ fn unready_as_a_whole(pod: &Pod) -> Option<(Weight, String)> {
     let message = condition.message.as_deref().map(cause::one_line).filter(|message| !message.is_empty());
     let (name, node) = (&pod.metadata.name, &pod.spec.node_name);
     let why = message.unwrap_or_else(|| format!("is its node {node} ready?"));
-    is_complete.then(|| (Weight::Unready, format!("pod {name} is not ready, although its containers are: {why}")))
+    is_complete.then(|| (Weight::Unready, format!("pod {name}y, although its containers are: {why}")))
 }
 
 /// The raw state of every container that is not fine, as a person would look it up.
@@ -320,15 +365,24 @@ fn state(container: &Container, pod: &Pod) -> Vec<String> {
     waits.into_iter().chain(ends).chain(says).collect()
 }
 
-/// Takes out what its containers left at their end. What the runtime says of a start is not theirs.
+/// Takes out what its containers left at their end, and what may quote their commands or the output of their hooks.
 pub fn redact(pod: &mut Pod) {
     let status = &mut pod.status;
     let all = status.init_container_statuses.iter_mut().chain(&mut status.container_statuses).flatten();
     for state in all.flat_map(|status| [&mut status.state, &mut status.last_state]).flatten() {
-        if let Some(end) = state.terminated.as_mut().filter(|end| !is_start(end)) {
+        if let Some(end) = &mut state.terminated {
             end.message = None;
         }
+        if let Some(waiting) = state.waiting.as_mut().filter(|waiting| !is_known(waiting)) {
+            waiting.message = None;
+        }
     }
+}
+
+/// Whether its message is the kubelet's own: about an image, or a ConfigMap or Secret that is missing.
+fn is_known(waiting: &ContainerStateWaiting) -> bool {
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    IMAGE.contains(&reason) || reason == START[0]
 }
 
 /// Whether runc could not even begin: the exit code is made up.
@@ -352,13 +406,11 @@ pub struct Run {
 
 /// That of the container in trouble, else of one that runs.
 pub fn run_in_question(pod: &Pod) -> Option<Run> {
-    let containers = containers(pod);
-    let rated = containers.iter().rev().filter_map(|it| Some((trouble(it, pod, &[])?.0, it)));
-    let worst = rated.max_by_key(|(weight, _)| *weight).map(|(_, container)| container);
     let state = |it: &Container| it.status.state.clone().unwrap_or_default();
-    let found = worst.or_else(|| containers.iter().rev().find(|it| state(it).running.is_some()))?;
+    let running = || containers(pod).into_iter().rev().find(|it| state(it).running.is_some());
+    let found = in_trouble(pod, &[]).map(|(container, _)| container).or_else(running)?;
     let end = failure(found.status, pod);
     // While it waits to be started again, its last run counts as the present one.
-    let is_previous = end.is_some() && state(found).waiting.is_none() && state(found).terminated.as_ref() != end;
+    let is_previous = end.is_some() && state(&found).waiting.is_none() && state(&found).terminated.as_ref() != end;
     Some(Run { pod: pod.metadata.name.clone(), container: found.status.name.clone(), is_previous })
 }

@@ -49,7 +49,7 @@ pub fn equals(value: &Value, demanded: &str) -> Result<bool, String> {
             None => number.as_f64().map(float).unwrap_or_default(),
         },
         Value::Array(_) | Value::Object(_) => {
-            return Err("leads to an object or a list, which is not compared with a value".to_owned());
+            return Err("yields an object or a list, which cannot be compared with a value".to_owned());
         }
     };
     Ok(text.trim() == demanded.trim())
@@ -126,7 +126,7 @@ impl Step {
             }
             let items = usize::try_from(start).ok().zip(usize::try_from(end).ok());
             let items = items.and_then(|(start, end)| list.get(start..end));
-            let items = items.ok_or_else(|| format!("finds no `{self}` in a list of {length}"))?;
+            let items = items.ok_or_else(|| format!("has no `{self}`: the list has length {length}"))?;
             found.extend(items.iter().step_by(step));
         }
         Ok(found)
@@ -154,7 +154,7 @@ impl Step {
         match operand.values(item)?[..] {
             [] => Ok(None),
             [value] => Ok(Some(value)),
-            _ => Err(format!("leads to several values within `{self}`")),
+            _ => Err(format!("yields several values within `{self}`")),
         }
     }
 }

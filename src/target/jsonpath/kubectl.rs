@@ -65,8 +65,8 @@ const REFUSED: [Refused; 15] = [
     },
     Refused { name: "literal", reasons: &["plain number, true or false"], signs: &["[?("], may_be_met: true },
     Refused { name: "empty side", reasons: &["an empty side"], signs: &["[?("], may_be_met: true },
-    Refused { name: "operator", reasons: &["there are `==`"], signs: &["!", "<", ">", "="], may_be_met: false },
-    Refused { name: "step of a slice", reasons: &["no index, slice"], signs: &[":0", ":-"], may_be_met: false },
+    Refused { name: "operator", reasons: &["use `==`"], signs: &["!", "<", ">", "="], may_be_met: false },
+    Refused { name: "step of a slice", reasons: &["not an index, slice"], signs: &[":0", ":-"], may_be_met: false },
     Refused { name: "nothing", reasons: &["names nothing"], signs: &["$", "@", " "], may_be_met: false },
     Refused { name: "item of an object", reasons: &["begins with `["], signs: &["["], may_be_met: false },
 ];

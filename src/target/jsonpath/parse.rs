@@ -24,7 +24,7 @@ impl FromStr for Path {
     fn from_str(text: &str) -> Result<Self, String> {
         match divided(text)? {
             (path, None) => Ok(path),
-            (_, Some(_)) => Err("has a value behind the path".to_owned()),
+            (_, Some(_)) => Err("has a value after the path".to_owned()),
         }
     }
 }
@@ -48,7 +48,7 @@ fn divided(text: &str) -> Result<(Path, Option<&str>), String> {
     match steps.first() {
         None => Err("names nothing".to_owned()),
         Some(Step::Field(_) | Step::Anywhere(_) | Step::Members) => Ok((Path(steps), value)),
-        Some(item) => Err(format!("begins with `{item}`, and an object is no list")),
+        Some(item) => Err(format!("begins with `{item}`, but an object is not a list")),
     }
 }
 
@@ -58,7 +58,7 @@ fn demanded(value: &str) -> Result<String, String> {
         return Err("has more than one `=`".to_owned());
     }
     let value = value.trim_matches(['\'', '"']);
-    if value.is_empty() { Err("has no value behind `=`".to_owned()) } else { Ok(value.to_owned()) }
+    if value.is_empty() { Err("has no value after `=`".to_owned()) } else { Ok(value.to_owned()) }
 }
 
 /// What ends a name that does not escape it. No name has a quote or an operator: one that seems to is a mistake.
@@ -162,7 +162,7 @@ impl<'a> Scanner<'a> {
         let order =
             [Ordering::Less, Ordering::Equal, Ordering::Greater].into_iter().find(|order| sign(*order) == found);
         // kubectl would take `!=`, `<=` and `>=`, had its wait not divided the text at that `=` before.
-        let order = order.ok_or_else(|| format!("has a filter with `{found}`; there are `==`, `<` and `>`"))?;
+        let order = order.ok_or_else(|| format!("has a filter with `{found}`; use `==`, `<` or `>`"))?;
         Ok(Step::Comparing(operand(left)?, order, operand(right)?))
     }
 
@@ -174,7 +174,9 @@ impl<'a> Scanner<'a> {
         }
         match key(inside) {
             Some(key) => quoted_field(key),
-            None => slice(inside).ok_or_else(|| format!("has `[{inside}]`, which is no index, slice, filter or key")),
+            None => {
+                slice(inside).ok_or_else(|| format!("has `[{inside}]`, which is not an index, slice, filter or key"))
+            }
         }
     }
 
@@ -227,7 +229,9 @@ fn operand(text: &str) -> Result<Operand, String> {
     if !begin.is_empty() && !begin.starts_with(['.', '[']) {
         let literal = literal(begin.trim_end_matches(' '));
         return literal.map(Operand::Literal).ok_or_else(|| {
-            format!("has a filter with `{begin}`, which is no path from `@`, quoted text, plain number, true or false")
+            format!(
+                "has a filter with `{begin}`, which is not a path from `@`, quoted text, plain number, true or false"
+            )
         });
     }
     let mut scanner = Scanner { rest: begin };
