@@ -59,7 +59,7 @@ fn print(text: &str, output: &Output) -> i32 {
     0
 }
 
-/// Says why no wait, wherever somebody may look for it.
+/// Says why there is no wait, wherever somebody may look for it.
 fn refuse(code: i32, text: &str, json: bool, output: &Output) -> i32 {
     if json {
         let style = Style { json, quiet: false, color: false };

@@ -21,7 +21,7 @@ pub struct Status {
     /// how its state is known
     pub known: Option<Known>,
     pub outage: Option<Outage>,
-    /// why ity
+    /// why it is not ready
     pub explanation: Explanation,
 }
 

@@ -41,7 +41,7 @@ use crate::text::{self, links};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long headers, and then each piece of a body, may take. API priority and fairness may queue a request for 15 s.
 const RESPONSE_LIMIT: Duration = Duration::from_secs(20);
-/// How long a whole body may take that never stalls; a watch whole.
+/// How long a whole body may take that never stalls; a watch is not read whole.
 const BODY_LIMIT: Duration = Duration::from_mins(1);
 /// How long an exec plugin may take to renew its credentials.
 pub const PLUGIN_LIMIT: Duration = Duration::from_mins(1);
@@ -336,7 +336,7 @@ pub fn trust(config: &Config) -> Config {
     config
 }
 
-/// Why no TLS with these settings.
+/// Why there is no TLS with these settings.
 fn no_tls(config: &Config, error: kube::Error) -> anyhow::Error {
     let mut without_roots = config.clone();
     (without_roots.root_cert, without_roots.root_cert_file) = (Some(Vec::new()), None);

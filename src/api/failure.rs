@@ -74,7 +74,7 @@ impl Failure {
         // have seen (kubernetes/staging/src/k8s.io/apiserver/pkg/storage/errors.go).
         let is_too_new = |cause: &Cause| cause.reason == "ResourceVersionTooLarge";
         let too_new = parsed.as_ref().is_some_and(|it| it.details.causes.iter().any(is_too_new));
-        // Of an object the API says which; of anything else it says that no such path.
+        // Of an object the API says which; of anything else it says that there is no such path.
         let names_an_object = parsed.as_ref().is_some_and(|it| !it.details.name.is_empty());
         let (reason, message) = parsed.map(|it| (it.reason, it.message)).unwrap_or_default();
         let class = match status.as_u16() {

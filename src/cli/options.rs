@@ -1,6 +1,6 @@
 //! What the user typed: the options, and what is wrong with them as text.
 //!
-//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment:
+//! Only the spelling is decided here; what the words mean is `targets`'. No I/O, and the environment is not read:
 //! clap's own `env` would read it behind the back of the tests, so the help names the variables and `environment` asks
 //! for them.
 

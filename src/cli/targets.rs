@@ -91,7 +91,7 @@ fn is_operator(rest: &str) -> bool {
 
 fn written<'a>(text: &'a str, suffix: &str) -> Option<Written<'a>> {
     let (row, plain) = kinds::mode(text)?;
-    // no `service-we`, and none of `job-wr-we`
+    // there is no `service-we`, and none of `job-wr-we`
     let (row, mode) = kinds::mode(&format!("{}{suffix}", plain.word)).unwrap_or((row, plain));
     Some(Written { kind: row.kind.clone(), demand: mode.demand.clone(), text })
 }

@@ -58,7 +58,7 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Finds out why a targety; two or three requests, one or two more for a closing report.
+    /// Finds out why a target is not ready; two or three requests, one or two more for a closing report.
     pub async fn behind(&self, target: &Target, depth: Depth, evidence: &mut Evidence) {
         if kinds::causes(target).is_none() {
             match self.events_of(target).await {
@@ -284,7 +284,7 @@ impl Inspector {
         }
     }
 
-    /// Not those that the verdict passes over either, unless no other.
+    /// Not those that the verdict passes over either, unless there is no other.
     fn counted(&self, mut pods: Vec<Pod>) -> Vec<Pod> {
         let own_uid = self.identity.pod_uid.as_deref();
         pods.retain(|pod| state(pod, own_uid) != State::Itself);

@@ -80,7 +80,7 @@ pub struct Learned {
 /// What there is to ask about one target.
 struct Case {
     target: Target,
-    /// of the verdict, while ity
+    /// of the verdict, while it is not ready
     reason: Option<Code>,
     /// nothing is there since
     missing: Option<Instant>,
@@ -258,7 +258,7 @@ impl Schedule {
         async move {
             let mut evidence = Evidence::default();
             let _ = timeout_at(limit, async {
-                // Nothing can be asked of a kind that is not installed; and why somethingy says nothing of why
+                // Nothing can be asked of a kind that is not installed; and why something is not ready says nothing of why
                 // it is still there.
                 if target.kind.is_sought() || target.demand.is_absence() {
                     return;
@@ -313,10 +313,6 @@ impl Case {
         }
     }
 
-    fn failed_by_absence(&self, verdict: &Verdict) -> bool {
-        matches!(verdict, Verdict::Failed(_)) && !verdict.is_failure_of_its_own()
-    }
-
     fn due(&self) -> Option<Instant> {
         self.due.filter(|_| !self.running)
     }
@@ -328,8 +324,9 @@ impl Case {
             return false;
         };
         // With `--missing fail` it is none the less.
-        let missing = verdict.is_missing() || self.failed_by_absence(verdict);
-        let was_failed = std::mem::replace(&mut self.failed, matches!(verdict, Verdict::Failed(_)));
+        let is_failure = matches!(verdict, Verdict::Failed(_));
+        let missing = verdict.is_missing() || is_failure && !verdict.is_failure_of_its_own();
+        let was_failed = std::mem::replace(&mut self.failed, is_failure);
         // Another one has taken its place.
         if was_failed && !self.failed {
             self.known = None;

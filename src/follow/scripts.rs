@@ -565,7 +565,7 @@ async fn n13_named_target_is_absent_once_good_looks_have_lacked_it_for_2_s() {
     let seen = pods_told("pod db-0", [(0, listed([ready("db-0")])), (100, deleted(ready("db-0")))]).await;
     assert_eq!(seen, ["0 ready", "100 waiting NotFound"], "one that was seen is waited for");
     assert_eq!(pods_told("pod -lapp=db", [(0, listed([]))]).await, ["0 waiting NotFound"]);
-    let never = |_: &str| panic!("no Service");
+    let never = |_: &str| panic!("there is no Service");
     let service = services_told("service db", [(0, listed([]))], never).await;
     assert_eq!(service, ["0 waiting NotFound", "2000 absent"]);
 }

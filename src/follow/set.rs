@@ -50,7 +50,7 @@ impl Observer for Objects {
         self.release = store.next_release();
         let (members, sight) = (&mut store.members, &store.sight);
         self.seen |= !members.is_empty();
-        // Also while ity: the settling time counts from the last change, whatever the verdict was then.
+        // Also while it is not ready: the settling time counts from the last change, whatever the verdict was then.
         let has_changed = members.has_changed();
         course.settling.saw(has_changed, || members.youngest(), sight.now());
         let noun = course.target.kind.noun();

@@ -21,7 +21,7 @@ pub struct Fact {
     pub key: Rc<Key>,
     pub uid: Box<str>,
     pub state: State,
-    /// Why ity; a predicate (`is Pending`), or a whole sentence where its kind has one.
+    /// Why it is not ready; a predicate (`is Pending`), or a whole sentence where its kind has one.
     pub reason: Option<Box<Reason>>,
     pub created: Option<Timestamp>,
     /// when it came to its state, by the clock of whoever says so

@@ -227,7 +227,7 @@ fn plain(target: &Target, own_uid: Option<&String>) -> Option<Plain> {
     }
 }
 
-/// The pods behind a target that can say why ity.
+/// The pods behind a target that can say why it is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Causes {
     /// those that its Jobs have made

@@ -1,6 +1,6 @@
 //! Pods: which of them count, and whether enough of those are ready.
 //!
-//! Ready is the pod's own condition (`Unknown`y):
+//! Ready is the pod's own condition (`Unknown` is not ready):
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions>. A pod that succeeded has done
 //! what it is for. A pod that failed under a controller does not count: it is replaced, or its owner is judged by its
 //! own kind.

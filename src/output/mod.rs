@@ -98,7 +98,7 @@ impl Output {
         self.send(Text::Out(format!("{line}\n").into_bytes()));
     }
 
-    /// Why no wait, and a hint, each on a line of stderr.
+    /// Why there is no wait, and a hint, each on a line of stderr.
     pub fn error(&self, text: &str) {
         let lines: String = text.lines().map(|line| harmless(line) + "\n").collect();
         self.send(Text::Err(lines.into_bytes()));

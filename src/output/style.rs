@@ -33,7 +33,7 @@ pub enum Topic {
     Start,
     /// a target stands otherwise than before
     Change,
-    /// why ity, in other words
+    /// why it is not ready, in other words
     Explanation,
     /// every 30 s
     Heartbeat,

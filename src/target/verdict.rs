@@ -73,7 +73,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why a targety.
+/// Why a target is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// `NotFound`, `BackoffLimitExceeded`
@@ -111,7 +111,7 @@ impl Verdict {
         Self::Failed(Reason::new(code, text))
     }
 
-    /// Why ity.
+    /// Why it is not ready.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Ready => None,
@@ -200,7 +200,7 @@ mod tests {
             assert_eq!(decide(Quorum::All, letters), decision, "{letters}");
         }
         assert_eq!(decide(Quorum::All, "wf"), Decision::Failed);
-        assert_eq!(decide(Quorum::All, "r?"), Decision::Undecided, "a target that was not seen yety");
+        assert_eq!(decide(Quorum::All, "r?"), Decision::Undecided, "a target that was not seen yet is not ready");
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn decision(rules: &Rules, statuses: &[Status]) -> Decision {
 /// Whether the targets are ready at the same moment. Those that are polled were looked at some time ago: they are
 /// looked at once more. One alone is ready whenever it is.
 fn is_confirmed(rules: &Rules, statuses: &[Status], looks: &[LookBy], agreement: &mut Agreement) -> bool {
-    // The moment stays the same until one of themy any more: else each look would ask for a later one.
+    // The moment stays the same until one of them is not ready any more: else each look would ask for a later one.
     let agreed = *agreement.0.get_or_insert_with(Instant::now);
     if rules.is_one_look() || rules.quorum == Quorum::Any || statuses.len() == 1 {
         return true;

@@ -68,8 +68,8 @@ fn troubles() -> Vec<Trouble> {
         trouble("redirect", List, page(302, "Location: https://login.example.com/\r\n"), "302 Found"),
         trouble("redirect-watch", Watch, page(307, "Location: /elsewhere\r\n"), "307 Temporary Redirect"),
         trouble("empty", List, head(200, "Content-Length: 0\r\n"), "cannot read"),
-        trouble("nothing", List, String::new(), "trying again"),
-        trouble("garbage", List, "\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), "trying again"),
+        trouble("nothing", List, String::new(), "retrying"),
+        trouble("garbage", List, "\u{1}\u{2}\u{3}\r\n\r\n".to_owned(), "retrying"),
     ]
 }
 
@@ -139,7 +139,7 @@ fn noticed_after_20_s(namespace: &Namespace, name: &str, said: &str, reply: Repl
 }
 
 pub fn missing_headers_cost_20_s(namespace: &Namespace) {
-    noticed_after_20_s(namespace, "no response headers", "no answer", Reply::SayAndHold(String::new()));
+    noticed_after_20_s(namespace, "no response headers", "no response", Reply::SayAndHold(String::new()));
 }
 
 pub fn stalled_answer_costs_20_s(namespace: &Namespace) {

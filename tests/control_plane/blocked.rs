@@ -75,7 +75,7 @@ fn blocked(namespace: &Namespace) -> Vec<Blocked> {
     let way = |server: &str| by_way_of(&kubeconfig, server);
     let by_wire = |wire: &testbed::wire::Wire| way(&format!("https://{}", wire.address()));
     vec![
-        Blocked::new("API server down", way("https://127.0.0.1:1"), "trying again", ()),
+        Blocked::new("API server down", way("https://127.0.0.1:1"), "retrying", ()),
         Blocked::new("SYN dropped", at_dropped_address(namespace, "10.98.0.4"), "GET", ()),
         Blocked::new("TLS handshake stalls", by_wire(&stalled), "GET", stalled),
         Blocked::new("20 bytes a second", by_wire(&slow), "GET", slow),

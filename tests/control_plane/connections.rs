@@ -41,8 +41,8 @@ pub fn api_server_comes_up_20_s_late(namespace: &Namespace) {
     let finished = succeeds(waiting);
     within(LONGEST_PAUSE, "API server down at start, up 20 s later: exit after that", up.elapsed());
     // The pause that was the longest ends 35 s after the start, and a reminder comes after 30 s.
-    let told = finished.stdout.matches("trying again").count();
-    assert_eq!(told, if finished.stdout.contains("for 30s now") { 2 } else { 1 }, "{finished:#?}");
+    let told = finished.stdout.matches("retrying").count();
+    assert_eq!(told, if finished.stdout.contains("30s so far") { 2 } else { 1 }, "{finished:#?}");
     assert!(
         ["2", "3"].iter().any(|it| finished.stdout.contains(&format!("responds again after {it}"))),
         "{finished:#?}"
@@ -60,7 +60,7 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     let down = Instant::now();
     waiting.line("connection refused");
     within(Duration::from_secs(1), "API server gone: told after", down.elapsed());
-    since(down, "two reminders", || waiting.so_far().matches("trying again").count() == 3);
+    since(down, "two reminders", || waiting.so_far().matches("retrying").count() == 3);
     within(Duration::from_secs(61), "API server gone: second reminder after", down.elapsed());
     wire.set(Faults::default());
     let up = Instant::now();
@@ -70,7 +70,7 @@ pub fn outage_is_told_when_it_begins_every_30_s_and_when_it_ends(namespace: &Nam
     complete_job(namespace, "index");
     let finished = succeeds(waiting);
     // Of the outage, not of each target.
-    assert_eq!(finished.stdout.matches("trying again").count(), 3, "{finished:#?}");
+    assert_eq!(finished.stdout.matches("retrying").count(), 3, "{finished:#?}");
     assert_eq!(finished.stdout.matches("responds again").count(), 1, "{finished:#?}");
 }
 
@@ -241,7 +241,7 @@ pub fn answer_cut_anywhere_is_asked_for_again(namespace: &Namespace) {
     for cut_after in (200..4000).step_by(400) {
         let wire = wire(namespace, Faults { cut_after: Some(cut_after), ..Faults::default() });
         let waiting = wait_for_job(&by_way_of(&kubeconfig, &format!("https://{}", wire.address())));
-        let said = || waiting.so_far().contains("trying again") || waiting.so_far().contains("done after");
+        let said = || waiting.so_far().contains("retrying") || waiting.so_far().contains("done after");
         since(Instant::now(), "a failure or a success", said);
         wire.set(Faults::default());
         succeeds(waiting);
@@ -253,7 +253,7 @@ pub fn slow_line_is_no_fault(namespace: &Namespace) {
     complete_job(namespace, "migrate");
     let wire = wire(namespace, Faults { bytes_per_second: Some(2000), ..Faults::default() });
     let finished = succeeds(wait_for_job(&through(namespace, &wire)));
-    assert!(!finished.stdout.contains("trying again"), "{finished:#?}");
+    assert!(!finished.stdout.contains("retrying"), "{finished:#?}");
     shown("a line of 2 kB/s: exit after", &format!("{:.2} s", finished.elapsed.as_secs_f64()));
 }
 

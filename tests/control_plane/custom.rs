@@ -91,7 +91,7 @@ pub fn ready_of_an_older_spec_is_not_ready(namespace: &Namespace) {
     ends(wait(namespace, "{}/a --timeout 0"), 124, "changes that its controller has not seen yet");
     let finished =
         ends(wait(namespace, "{}/a --for condition=ready --timeout 0"), 124, "condition Ready is about an older spec");
-    assert!(finished.stderr.contains("not ready, looked once"), "{finished:#?}");
+    assert!(finished.stderr.contains("not ready, checked once"), "{finished:#?}");
 }
 
 pub fn stalled_object_has_failed(namespace: &Namespace) {
@@ -231,7 +231,7 @@ pub fn object_of_the_cluster_needs_no_namespace(namespace: &Namespace) {
     let earth = json!({"apiVersion": format!("{group}/v1"), "kind": "Planet", "metadata": {"name": "earth"}});
     std::fs::write(file(namespace), earth.to_string()).expect("the folder takes files");
     namespace.kubectl(&["apply", "--filename", &file(namespace)]);
-    // Without a status no controller to wait for.
+    // Without a status there is no controller to wait for.
     succeeds(wait);
     std::fs::remove_file(file(namespace)).expect("it was there");
 }
@@ -255,7 +255,7 @@ pub fn kind_that_is_installed_later_is_waited_for(namespace: &Namespace) {
 pub fn kind_that_is_not_installed_is_no_deletion(namespace: &Namespace) {
     let wait = wait(namespace, "{}/a --for delete");
     still_waits_with(wait, &format!("the cluster has no kind `widget.{}` yet", group(namespace)));
-    ends(self::wait(namespace, "{}/a --for delete --timeout 0"), 124, "the cluster has no widget.");
+    ends(self::wait(namespace, "{}/a --for delete --timeout 0"), 124, "the cluster has no kind `widget.");
 }
 
 pub fn word_that_nobody_knows_is_a_usage_error_with_near_kinds(namespace: &Namespace) {

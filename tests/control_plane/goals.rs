@@ -207,7 +207,7 @@ pub fn path_has_to_lead_to_one_value(namespace: &Namespace) {
         "{.spec.containers[*].image} is busybox:1.37",
     );
     looks(namespace, ALL, "pod/db --for jsonpath={.spec.tolerations[*].key}=x", 124, "yields 2 values instead of one");
-    looks(namespace, ALL, "pod/db --for jsonpath={.spec.containers}=x", 124, "is not compared with a value");
+    looks(namespace, ALL, "pod/db --for jsonpath={.spec.containers}=x", 124, "cannot be compared with a value");
     looks(namespace, ALL, "pod/db --for jsonpath={.spec.nothing}", 124, "{.spec.nothing} is not set yet");
     succeeds(start(namespace, ALL, "pod/db --for jsonpath={.spec.nodeName}"));
     succeeds(start(namespace, ALL, "pod/db --for jsonpath={.spec.containers[?(@.name==\"main\")].image}=busybox:1.37"));

@@ -208,7 +208,7 @@ pub fn without_the_right_to_list_pods_it_says_so_and_waits(namespace: &Namespace
     let [own, sibling] = deployment(namespace);
     finish(namespace, &sibling);
     let wait = start_as(namespace, &own, JOBS, "job-wr migrate");
-    assert_waits(wait, "the pods of this revision cannot be looked at without `list` on pods");
+    assert_waits(wait, "the pods of this revision cannot be read without `list` on pods");
 }
 
 pub fn unknown_pod_says_so_and_waits(namespace: &Namespace) {

@@ -31,14 +31,14 @@ pub fn pod_that_is_not_ready_for_a_reason_of_its_node_is_explained(namespace: &N
     namespace.write_status("pod/db-0", &status);
     namespace.apply_object(&json!({
         "apiVersion": "v1", "kind": "Event", "metadata": {"name": "lost"}, "type": "Warning",
-        "reason": "NodeNotReady", "message": "Nodey", "lastTimestamp": "2026-01-01T00:00:00Z",
+        "reason": "NodeNotReady", "message": "Node is not ready", "lastTimestamp": "2026-01-01T00:00:00Z",
         "involvedObject": {"kind": "Pod", "namespace": namespace.name(), "name": "db-0"},
     }));
     let wait = start(namespace, EVERYTHING, "pod db-0");
     let said = wait.line("although its containers are");
-    assert!(said.contains("pod/db-0: pod db-0y, ") && said.contains(" ready?"), "{said}");
-    assert!(said.trim_end().ends_with("; Nodey (NodeNotReady)"), "{said}");
-    wait.line("still waiting after 30s: Running, not ready; pod db-0y, although");
+    assert!(said.contains("pod/db-0: pod db-0 is not ready, ") && said.contains(" ready?"), "{said}");
+    assert!(said.trim_end().ends_with("; Node is not ready (NodeNotReady)"), "{said}");
+    wait.line("still waiting after 30s: Running, not ready; pod db-0 is not ready, although");
 }
 
 /// Not those that nobody has heard of, and not those that still wait.

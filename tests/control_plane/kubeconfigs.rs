@@ -102,7 +102,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "namespace: Bad Ns",
             false,
-            Ends(78, "`Bad Ns` cannot be a namespace"),
+            Ends(78, "`Bad Ns` is not a valid namespace name"),
             "",
             context(json!({"namespace": "Bad Ns"})),
         ),
@@ -122,8 +122,8 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         }),
         case("server: HOST", false, Ends(124, "refused"), "", server("10.96.0.1")),
         case("server with a path of /", true, Works, "", server("https://10.96.0.1:443/")),
-        case("port 99999", false, Ends(78, "the port `99999`, which is none"), "", server("https://10.96.0.1:99999")),
-        case("port abc", false, Ends(78, "the port `abc`, which is none"), "", server("https://10.96.0.1:abc")),
+        case("port 99999", false, Ends(78, "an invalid port `99999`"), "", server("https://10.96.0.1:99999")),
+        case("port abc", false, Ends(78, "an invalid port `abc`"), "", server("https://10.96.0.1:abc")),
         case("ftp://", false, Ends(78, "the scheme `ftp`"), "", server("ftp://10.96.0.1")),
         case("no server", false, Ends(78, "it has no `server`"), "", server("")),
         case(
@@ -196,7 +196,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "a certificate without its key",
             false,
-            Ends(78, "come together"),
+            Ends(78, "needs a `client-key`"),
             "",
             user(json!({"client-certificate": certificate})),
         ),
@@ -217,7 +217,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "a CA that is no PEM",
             false,
-            Ends(78, "holds no PEM certificate"),
+            Ends(78, "contains no PEM certificate"),
             "",
             set("certificate-authority-data", "bm8gY2VydGlmaWNhdGU=".into()),
         ),
@@ -228,7 +228,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
                 cluster["certificate-authority"] = authority.clone().into();
             }
         }),
-        case("a CA file that is no PEM", false, Ends(78, "holds no PEM certificate"), "", move |cluster, _, _| {
+        case("a CA file that is no PEM", false, Ends(78, "contains no PEM certificate"), "", move |cluster, _, _| {
             no_data(cluster);
             cluster["certificate-authority"] = "no.pem".into();
         }),
@@ -304,7 +304,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "an auth-provider of old",
             false,
-            Ends(78, "out of use since Kubernetes 1.26"),
+            Ends(78, "was removed in Kubernetes 1.26"),
             "",
             user(json!({"auth-provider": {"name": "gcp"}})),
         ),

@@ -64,7 +64,7 @@ pub fn n5_one_look_ends_although_the_search_for_proof_fails(namespace: &Namespac
     let identity = identity(namespace, "shop-1");
     let faults = [
         ("503", "/pods", refusal(503, "Down"), 124),
-        ("no answer", "/pods", Reply::SayAndHold(String::new()), 124),
+        ("no response", "/pods", Reply::SayAndHold(String::new()), 124),
         ("403 on pods", "/pods", refusal(403, "Forbidden"), 124),
         ("403 on jobs", "/jobs", refusal(403, "Forbidden"), 77),
         ("503 on jobs", "/jobs", refusal(503, "Down"), 124),

@@ -35,7 +35,7 @@ pub fn n3_job_that_vanished_unseen_is_proved_by_its_own_event(namespace: &Namesp
     });
     let wait = start_at(namespace, &fault.front.url(), "job migrate", &[]);
     wait.line("waiting: running");
-    wait.line("trying again");
+    wait.line("retrying");
     run_fleeting_job(namespace);
     namespace.eventually("the Job's event", || {
         namespace.list("event", "").into_iter().find(|event| event["reason"] == "Completed")

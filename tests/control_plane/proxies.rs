@@ -202,7 +202,7 @@ pub fn certificate_replaced_after_a_failed_handshake_is_used(namespace: &Namespa
         *user = json!({"client-certificate": certificate, "client-key": key});
     });
     let waiting = wait(&kubeconfig, "job migrate");
-    waiting.line("does not accept the client certificate");
+    waiting.line("rejected the client certificate");
     use_those_of("client");
     succeeds(waiting);
 }

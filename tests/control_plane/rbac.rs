@@ -21,7 +21,7 @@ struct Maker {
     kind: &'static str,
     /// of the object; those of the cluster itself are labelled `app: *`, others `app: db`
     name: &'static str,
-    /// What happens until one is there thaty: every rule of the Role in its turn.
+    /// What happens until one is there that is not ready: every rule of the Role in its turn.
     states: &'static [State],
     make_ready: fn(&Namespace),
     /// what there is then
@@ -601,7 +601,7 @@ pub fn polling_ends_by_watching_when_the_right_comes(namespace: &Namespace) {
     wait.line("polling by get");
     let all = Value::from(jobs(&["get", "list", "watch"], &[])).to_string();
     namespace.kubeconfig_for("waiter", Some(&all));
-    wait.line("watching jobs now");
+    wait.line("now watching jobs");
     end_job(namespace, "db", "Succeeded");
     ends(wait, 0, "");
 }

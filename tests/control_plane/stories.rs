@@ -271,7 +271,7 @@ pub fn pod_on_its_way_out_is_not_ready(namespace: &Namespace) {
     make_ready(namespace, "db-0");
     looks(namespace, READER, "pod db-0", 0, "done after");
     namespace.delete("pod/db-0");
-    looks(namespace, READER, "pod db-0", 124, "pod/db-0: being deleted, and no other");
+    looks(namespace, READER, "pod db-0", 124, "pod/db-0: being deleted, with no replacement yet");
 }
 
 pub fn fewer_pods_than_the_least_number_are_waited_for(namespace: &Namespace) {

@@ -155,7 +155,7 @@ pub fn events_without_the_right_are_remarked_on(namespace: &Namespace) {
     let line = wait.line("--events has no effect");
     assert!(line.contains("patching events is forbidden"), "{line}");
     let elsewhere = start(namespace, JOBS, "job migrate --events --timeout=0").finish();
-    assert!(elsewhere.stderr.contains("--events has no effect: this is no pod"), "{elsewhere:#?}");
+    assert!(elsewhere.stderr.contains("--events has no effect: this is not a pod"), "{elsewhere:#?}");
 }
 
 pub fn blocked_wait_beats_every_30_s_and_asks_seldom(namespace: &Namespace) {

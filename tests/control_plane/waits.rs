@@ -40,7 +40,7 @@ pub fn missing_job_is_waited_for_and_named(namespace: &Namespace) {
 
 pub fn timeout_zero_looks_once(namespace: &Namespace) {
     create_job(namespace, "migrate", "");
-    ends(start(namespace, READER, "job migrate --timeout 0"), 124, "not ready, looked once");
+    ends(start(namespace, READER, "job migrate --timeout 0"), 124, "not ready, checked once");
     end_job(namespace, "migrate", "Succeeded");
     await_condition(namespace, "migrate", "Complete");
     succeeds(start(namespace, READER, "job migrate --timeout 0"));

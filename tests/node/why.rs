@@ -177,14 +177,14 @@ pub fn command_not_found(namespace: &Namespace) {
 pub fn crash_loop(namespace: &Namespace) {
     // Without a probe it would be ready in the moment between its start and its end.
     let probe = "readinessProbe: {exec: {command: ['false']}}";
-    create_pod(namespace, "", &format!("command: [sh, -c, 'echo no licence; exit 4'], {probe}"));
+    create_pod(namespace, "", &format!("command: [sh, -c, 'echo there is no licence; exit 4'], {probe}"));
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "container app of pod app failed with exit code 4 after N restarts",
         "container app of pod app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
         "last line from container app of pod app:",
-        "| no licence",
+        "| there is no licence",
     ];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);
 }
@@ -264,7 +264,7 @@ pub fn failing_readiness_probe(namespace: &Namespace) {
     create_pod(namespace, "", &format!("command: [sh, -c, 'echo listening; sleep 600'], {probe}"));
     await_event(namespace, "Unhealthy");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
-    let probe = "container app of pod app runs buty: readiness probe failed: cat: can't open '/tmp/ready': \
+    let probe = "container app of pod app runs but is not ready: readiness probe failed: cat: can't open '/tmp/ready': \
                  No such file or directory";
     let expected = [probe, "last line from container app of pod app:", "| listening"];
     assert_told(&told, 124, "deadline passed after ", "pod/app", &expected);

@@ -55,7 +55,7 @@ pub fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namesp
     let server = namespace.cluster().process("kube-apiserver");
     server.kill().expect("the API server is there");
     let killed = Instant::now();
-    waiting.line("trying again");
+    waiting.line("retrying");
     within(Duration::from_secs(1), "kube-apiserver killed: told after", killed.elapsed());
     let_pass(Duration::from_secs(45));
     start_api_server(namespace.cluster());
@@ -66,7 +66,7 @@ pub fn api_server_killed_and_restarted_45_s_later_is_survived(namespace: &Namesp
     let reminders = usize::try_from(killed.elapsed().as_secs() / 30).expect("it is over");
     complete_job(namespace, "migrate");
     let finished = succeeds(waiting);
-    let told = finished.stdout.matches("trying again").count();
+    let told = finished.stdout.matches("retrying").count();
     shown("kube-apiserver restarted 45 s later: lines on the outage", &told.to_string());
     assert!((2..=2 + reminders).contains(&told), "{reminders} times 30 s: {finished:#?}");
 }

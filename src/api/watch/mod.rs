@@ -117,7 +117,7 @@ pub enum Method {
     Get(NoWatch),
 }
 
-/// Why no watch.
+/// Why there is no watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoWatch {
     /// the right is missing

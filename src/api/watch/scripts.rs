@@ -606,7 +606,7 @@ async fn page_that_is_too_long_is_asked_for_in_smaller_pieces() {
     assert_eq!(times(&told, "listed 12"), [0], "what came of a page that was too long does not count: {told:?}");
 }
 
-/// One object that is too large for a page is read alone; what comes after it one by one.
+/// One object that is too large for a page is read alone; what comes after it is not read one by one.
 #[tokio::test(start_paused = true)]
 async fn pages_grow_again_after_a_large_object() {
     let setting = Setting { by_selector: true, ..Setting::default() };

@@ -1,4 +1,4 @@
-//! Evidence → lines: why a targety, in words for people who do not know this tool.
+//! Evidence → lines: why a target is not ready, in words for people who do not know this tool.
 //!
 //! Pure: no client, no clock. Every part of the evidence may be missing; what remains is said. Most important first,
 //! because a termination message is cut at its end.
@@ -26,12 +26,12 @@ pub use missing::{Instead, Names, NoNamespace, Own};
 pub use near::Near;
 pub use pod::{Run, has_crashed, run_in_question, subject};
 
-/// What could be found out about a target thaty.
+/// What could be found out about a target that is not ready.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// the pods behind it that are not fine
     pub pods: Vec<Pod>,
-    /// about its [`subject`], about the Job where no pod, or about objects of which only events tell
+    /// about its [`subject`], about the Job where there is no pod, or about objects of which only events tell
     pub events: Vec<Event>,
     /// of the container that matters most
     pub log: Option<Log>,
@@ -244,7 +244,7 @@ fn fold(events: &[Event]) -> Vec<Folded<'_>> {
 }
 
 impl Folded<'_> {
-    /// `Nodey (NodeNotReady)`, or the reason alone.
+    /// `Node is not ready (NodeNotReady)`, or the reason alone.
     fn said(&self) -> String {
         if self.message.is_empty() { self.reason.to_owned() } else { format!("{} ({})", self.message, self.reason) }
     }

@@ -42,7 +42,7 @@ enum Weight {
     Leaving,
     /// it runs again, and ended badly before
     Restarted,
-    /// it runs andy yet
+    /// it runs and is not ready yet
     Unready,
     /// it has run, and ended badly
     Ended,
@@ -334,7 +334,7 @@ fn unready_as_a_whole(pod: &Pod) -> Option<(Weight, String)> {
     let message = condition.message.as_deref().map(cause::one_line).filter(|message| !message.is_empty());
     let (name, node) = (&pod.metadata.name, &pod.spec.node_name);
     let why = message.unwrap_or_else(|| format!("is its node {node} ready?"));
-    is_complete.then(|| (Weight::Unready, format!("pod {name}y, although its containers are: {why}")))
+    is_complete.then(|| (Weight::Unready, format!("pod {name} is not ready, although its containers are: {why}")))
 }
 
 /// The raw state of every container that is not fine, as a person would look it up.

@@ -119,7 +119,7 @@ fn capture_together(cluster: &Cluster, parts: &[&Part]) -> Result<()> {
 /// The cases whose names contain `filter`, in their order.
 ///
 /// # Errors
-/// A folder cannot be read, or no such case.
+/// A folder cannot be read, or there is no such case.
 pub fn files(filter: &str) -> Result<Vec<PathBuf>> {
     let mut files = entries(&Path::new(FOLDER).join("explanations"))?;
     for kind in entries(&Path::new(FOLDER).join("verdicts"))? {

@@ -151,7 +151,7 @@ impl Cluster {
             .unwrap_or_else(|| panic!("the cluster runs no {name}"))
     }
 
-    /// Waits until the API server responds again after a test stopped or killed a program of the control plane.
+    /// Waits until the API server answers again after a test stopped or killed a program of the control plane.
     ///
     /// # Panics
     /// It does not within minutes; the end of its log is shown.
@@ -192,7 +192,7 @@ impl Cluster {
     /// Runs a request to its end, within a limit: an API server that a test froze must not freeze the test.
     pub(crate) fn wait_for<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T> {
         let limited = async { tokio::time::timeout(Duration::from_mins(1), request).await };
-        Ok(self.runtime.block_on(limited).context("no response from the API server")??)
+        Ok(self.runtime.block_on(limited).context("no answer from the API server")??)
     }
 
     fn start_control_plane(&mut self, programs: &Programs, credentials: &Credentials) -> Result<()> {

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 pub fn run(cluster: &Cluster) -> Result<()> {
     let mut stage = Stage::node();
     if cluster.is_own() && !setup::may_have_node() {
-        say("Without root no node: this machine runs what a node would, and writes the statuses of the pods.");
+        say("Without root there is no node: this machine runs what a node would, and writes the statuses of the pods.");
         stage = Stage::played(product::ready().context("the demo needs the product")?);
     }
     let told = harness::in_namespace(cluster, "demo", |namespace| {

@@ -54,7 +54,7 @@ pub fn is_root() -> bool {
 /// The machine is no Linux, has no Go, or lacks a program that may not or cannot be installed.
 pub fn prepare(node: bool, go: bool) -> Result<()> {
     ensure!(cfg!(target_os = "linux"), "this is no Linux\n{WAYS}");
-    ensure!(!go || find("go").is_some(), "no Go in PATH\n{WAYS}");
+    ensure!(!go || find("go").is_some(), "there is no Go in PATH\n{WAYS}");
     ensure_tools(ALWAYS.iter().chain(if node { NODE } else { &[] }))
 }
 

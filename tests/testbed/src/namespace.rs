@@ -135,7 +135,7 @@ impl<'a> Namespace<'a> {
 
     /// The object at `KIND/NAME`, such as `job/migrate`.
     pub fn get(&self, path: &str) -> Value {
-        self.find(path).unwrap_or_else(|| panic!("no {path} in namespace {}", self.name))
+        self.find(path).unwrap_or_else(|| panic!("there is no {path} in namespace {}", self.name))
     }
 
     /// The same, or `None` if there is none.

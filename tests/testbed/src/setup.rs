@@ -26,7 +26,7 @@ pub fn may_have_node() -> bool {
 }
 
 /// Makes everything ready that a cluster needs and runs this program again in fresh namespaces. Answers its exit code.
-/// With `product` the static binary is built even where no node to run it.
+/// With `product` the static binary is built even where there is no node to run it.
 ///
 /// # Errors
 /// Something is missing that cannot be had, or a build fails.
