@@ -35,7 +35,7 @@ impl Live {
         Self { color, rows: Vec::new(), took: Vec::new(), started: Instant::now(), drawn: None }
     }
 
-    /// What [`Live::draw`] draws from now on; the number of rows stays the same.
+    /// What [`Live::draw`] draws from now on: as many rows as before, or none.
     pub fn show(&mut self, rows: Vec<Row>) {
         let elapsed = self.started.elapsed();
         self.took.resize(rows.len(), None);

@@ -79,6 +79,10 @@ impl Output {
     /// A product line, now: on stdout, but on stderr how a wait has ended badly, so that it is seen wherever progress
     /// goes. Programs read one stream of JSON.
     pub fn say(&self, line: &Line) {
+        if line.is_end && self.live {
+            // Drawn once more, the live view would push the end off the screen.
+            self.rows(Vec::new());
+        }
         if let Some(text) = self.style.write(line, SystemTime::now(), self.started.elapsed()) {
             if line.is_bad_end() && !self.style.json {
                 self.send(Text::Err(format!("{text}\n").into_bytes()));
