@@ -73,8 +73,8 @@ impl Live {
     }
 }
 
-/// Not a line wraps, even if the terminal is narrower than a moment ago or shows a character wider than it should be:
-/// so many lines down, so many up.
+/// No line wraps (DECAWM), even if the terminal is narrower than a moment ago or shows a character wider than it should
+/// be: so many lines down, so many up.
 fn drawing(lines: &[String]) -> String {
     format!("\x1b[?7l\r\n{}\x1b[{}A\r\x1b[?7h\x1b7", lines.join("\r\n"), lines.len())
 }
