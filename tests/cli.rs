@@ -220,11 +220,7 @@ fn refused_connections_in_a_pod_bring_a_hint_about_meshes_once() {
         (in_pod.join().expect("it ends"), outside)
     });
     std::fs::remove_file(&kubeconfig).expect("the file was there");
-    assert_eq!(
-        in_pod.matches("hint: connections are refused again and again. In a service mesh").count(),
-        1,
-        "{in_pod}"
-    );
+    assert_eq!(in_pod.matches("hint: connections keep being refused. In a service mesh,").count(), 1, "{in_pod}");
     let refused = "cannot reach the API server http://127.0.0.1:1 (context rig): connection refused; retrying";
     assert!(outside.contains(refused) && !outside.contains("mesh"), "{outside}");
 }

@@ -124,7 +124,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case("server with a path of /", true, Works, "", server("https://10.96.0.1:443/")),
         case("port 99999", false, Ends(78, "an invalid port `99999`"), "", server("https://10.96.0.1:99999")),
         case("port abc", false, Ends(78, "an invalid port `abc`"), "", server("https://10.96.0.1:abc")),
-        case("ftp://", false, Ends(78, "the scheme `ftp`"), "", server("ftp://10.96.0.1")),
+        case("ftp://", false, Ends(78, "an invalid scheme `ftp`"), "", server("ftp://10.96.0.1")),
         case("no server", false, Ends(78, "it has no `server`"), "", server("")),
         case(
             "a password in the URL comes before a token",
@@ -143,7 +143,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "a token with a line end in it",
             false,
-            Ends(78, "no text of one line"),
+            Ends(78, "not a single line of text"),
             "",
             user(json!({"token": broken_token})),
         ),
@@ -266,7 +266,7 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         case(
             "insecure-skip-tls-verify and a CA",
             false,
-            Ends(78, "contradict each other"),
+            Ends(78, "a certificate authority conflict"),
             "",
             set("insecure-skip-tls-verify", true.into()),
         ),
@@ -287,17 +287,11 @@ fn cases(namespace: &Namespace, folder: &Path) -> Vec<Case> {
         ),
         case("a proxy-url that is empty", true, Works, "", set("proxy-url", "".into())),
         case("a context without a user", false, Ends(78, "names no user"), "", context(json!({"user": ""}))),
-        case(
-            "a user that is not there",
-            false,
-            Ends(78, "there is none of that name"),
-            "",
-            context(json!({"user": "x"})),
-        ),
+        case("a user that is not there", false, Ends(78, "which does not exist"), "", context(json!({"user": "x"}))),
         case(
             "a cluster that is not there",
             false,
-            Ends(78, "there is none of that name"),
+            Ends(78, "which does not exist"),
             "",
             context(json!({"cluster": "x"})),
         ),

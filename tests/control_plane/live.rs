@@ -282,7 +282,7 @@ pub fn long_name_leaves_room_for_the_reason(namespace: &Namespace) {
     for (columns, row, reason) in [
         (12, "w conf…56789", ""),
         (80, "waiting configmap/", "  does not"),
-        (200, "waiting configmap/settings-01234567890…", " does not exist"),
+        (200, "waiting configmap/settings-0123456789", " does not exist"),
     ] {
         let terminal = Terminal::start_with(&kubeconfig, (40, columns), &[&target], &[], true);
         terminal.await_lines("its row", |lines| {
