@@ -1,4 +1,5 @@
-//! Words from numbers and from errors, and what has to be done to text from elsewhere before people see it.
+//! Words from numbers and from errors, words like another, and what has to be done to text from elsewhere before people
+//! see it.
 //!
 //! [`harmless`] is called where lines, rows and messages are made (`output`, and a refusal in `main`), and nowhere
 //! else: no other part has to think of it.
@@ -140,6 +141,15 @@ pub fn cut(text: &str, length: usize) -> String {
         Some((end, _)) => format!("{} […]", text[..end].trim_end()),
         None => text.to_owned(),
     }
+}
+
+/// Those that may have been meant by a word, the most alike first.
+pub fn near(word: &str, words: Vec<String>) -> Vec<String> {
+    let mut rated: Vec<(f64, String)> = words.into_iter().map(|it| (strsim::jaro(word, &it), it)).collect();
+    rated.retain(|(likeness, _)| *likeness > 0.8);
+    rated.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rated.dedup_by(|a, b| a.1 == b.1);
+    rated.into_iter().take(3).map(|(_, word)| word).collect()
 }
 
 /// As much of the text as fits into so many bytes.

@@ -14,14 +14,13 @@ use kube::Config;
 use kube::config::{AuthInfo, Cluster, Context as NamedPlace, KubeConfigOptions, Kubeconfig};
 
 use super::credentials::{Credentials, basic};
-use super::discovery::near;
 use super::exec::Plugin;
 use super::kubeconfig;
 use super::peer::Peer;
 use super::proxy;
 use super::server;
 use crate::target::names::dns_label;
-use crate::text::few;
+use crate::text::{few, near};
 
 /// How to reach the API server, and as whom.
 pub struct Login {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::client::{Client, SIZE_LIMIT};
 use super::failure::{Class, Failure};
 use crate::target::{Kind, Origin, Resource};
+use crate::text::near;
 
 /// What was found out about a kind.
 #[derive(Debug)]
@@ -80,15 +81,6 @@ async fn find_anywhere(client: &Client, kind: &Kind) -> Result<Finding, Failure>
         }
     }
     Ok(Finding::Unknown(near(kind.word(), words)))
-}
-
-/// The most alike first.
-pub fn near(word: &str, words: Vec<String>) -> Vec<String> {
-    let mut rated: Vec<(f64, String)> = words.into_iter().map(|it| (strsim::jaro(word, &it), it)).collect();
-    rated.retain(|(likeness, _)| *likeness > 0.8);
-    rated.sort_by(|a, b| b.0.total_cmp(&a.0));
-    rated.dedup_by(|a, b| a.1 == b.1);
-    rated.into_iter().take(3).map(|(_, word)| word).collect()
 }
 
 /// Both versions of the aggregated form: 1.27 to 1.29 have only the older one.

@@ -307,7 +307,12 @@ fn log_line(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::cli;
 
     fn shown(text: &str) -> Vec<String> {
         let run = Run { pod: "migrate-x7k2p".to_owned(), container: "migrate".to_owned(), is_previous: false };
@@ -359,6 +364,69 @@ mod tests {
         let other = Explanation { headline: Some("b".to_owned()), ..before.clone() };
         assert_eq!(other.news(&before).collect::<Vec<_>>(), ["b"]);
         assert_eq!(other.news(&Explanation::default()).collect::<Vec<_>>(), ["b", "h"]);
+    }
+
+    /// Name, exit code, second of its end.
+    type Ended = (&'static str, i32, u32);
+
+    /// A Job's pod with a container or sidecar for each of these.
+    fn ended(containers: &[Ended]) -> Pod {
+        let status = |(name, exit_code, second): &Ended| {
+            let finished = format!("2026-01-01T00:00:{second:02}Z");
+            json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated":
+                {"exitCode": exit_code, "reason": "Error", "finishedAt": finished, "message": "canary"}}})
+        };
+        let (sidecars, main): (Vec<&Ended>, Vec<&Ended>) =
+            containers.iter().partition(|(name, ..)| name.starts_with("proxy"));
+        let list = |of: Vec<&Ended>| of.into_iter().map(status).collect::<Vec<Value>>();
+        let init: Vec<Value> =
+            sidecars.iter().map(|(name, ..)| json!({"name": name, "restartPolicy": "Always"})).collect();
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "a", "uid": "1", "controller": true});
+        let pod = json!({"metadata": {"name": "a-x", "ownerReferences": [owner]}, "spec": {"initContainers": init},
+            "status": {"phase": "Failed", "initContainerStatuses": list(sidecars), "containerStatuses": list(main)}});
+        serde_json::from_value(pod).expect("a pod")
+    }
+
+    fn said(evidence: &Evidence) -> Explanation {
+        explain(&cli::wait(["k8s-wait-for", "job", "a"].map(OsString::from)).expect("a wait").targets[0], evidence)
+    }
+
+    #[test]
+    fn container_that_failed_by_itself_comes_before_those_that_were_told_to_end() {
+        let table: [(&[Ended], &str); 3] = [
+            (&[("proxy", 137, 9), ("migrate", 41, 5)], "migrate"),
+            (&[("agent", 143, 6), ("migrate", 1, 5)], "migrate"),
+            (&[("a", 1, 8), ("b", 2, 5)], "b"),
+        ];
+        for (containers, named) in table {
+            let pods = vec![ended(containers)];
+            let run = subject(&pods).and_then(run_in_question).expect("a run");
+            let headline = said(&Evidence { pods, ..Evidence::default() }).headline.expect("a cause");
+            assert!(headline.starts_with(&format!("container {named} of pod a-x failed")), "{headline}");
+            assert_eq!(run.container, named);
+        }
+    }
+
+    #[test]
+    fn redacted_evidence_quotes_nothing_that_a_program_wrote() {
+        let waiting = |reason: &str| {
+            let status = json!({"name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 1,
+                "state": {"waiting": {"reason": reason, "message": "canary"}},
+                "lastState": {"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: \"canary\": no"}}});
+            let pod =
+                json!({"metadata": {"name": "a-x"}, "status": {"phase": "Running", "containerStatuses": [status]}});
+            serde_json::from_value::<Pod>(pod).expect("a pod")
+        };
+        let event: Event = serde_json::from_value(json!({"reason": "Seen", "message": "a canary",
+            "involvedObject": {"kind": "Pod", "name": "a-x"}, "type": "Warning"}))
+        .expect("an event");
+        for pod in [ended(&[("main", 1, 5)]), waiting("PostStartHookError"), waiting("RunContainerError")] {
+            let mut evidence = Evidence { pods: vec![pod], events: vec![event.clone()], ..Evidence::default() };
+            assert!(format!("{:?}", said(&evidence)).contains("canary"));
+            evidence.redact();
+            let told = said(&evidence);
+            assert!(told.headline.is_some() && !format!("{told:?}").contains("canary"), "{told:?}");
+        }
     }
 
     #[test]
