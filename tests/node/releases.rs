@@ -141,11 +141,11 @@ fn last_words(namespace: &Namespace, arguments: &str) -> String {
 
 pub fn pod_that_waits_for_its_own_deployment_is_told_so(namespace: &Namespace) {
     let said = last_words(namespace, "deployment/shop");
-    assert!(said.starts_with("error: deployment/shop cannot become ready: this very pod, shop-"), "{said}");
+    assert!(said.starts_with("error: deployment/shop cannot become ready: it includes this pod, shop-"), "{said}");
 }
 
 pub fn pod_that_waits_for_a_service_with_only_itself_is_told_so(namespace: &Namespace) {
     create_service(namespace, "shop", "", "selector: {app: shop}, ports: [{port: 80}]");
     let said = last_words(namespace, "service, shop");
-    assert!(said.starts_with("error: service/shop cannot become ready: this very pod, shop-"), "{said}");
+    assert!(said.starts_with("error: service/shop cannot become ready: it includes this pod, shop-"), "{said}");
 }

@@ -170,7 +170,7 @@ pub fn command_not_found(namespace: &Namespace) {
     create_pod(namespace, "", "command: [migrate-it]");
     await_waiting(namespace, "app", "CrashLoopBackOff");
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
-    let start = "pod app cannot start container app: no `migrate-it` in its image";
+    let start = "pod app cannot start container app: its image has no `migrate-it`";
     assert_told(&told, 124, "deadline passed after ", "pod/app", &[start]);
 }
 
@@ -182,7 +182,7 @@ pub fn crash_loop(namespace: &Namespace) {
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "container app of pod app failed with exit code 4 after N restarts",
-        "container app of pod app, image docker.io/library/busybox:1.37: exit code 4 (Error), N restarts",
+        "container app of pod app, image docker.io/library/busybox:1.37: exit code 4 (Error) after N restarts",
         "last line from container app of pod app:",
         "| there is no licence",
     ];
@@ -252,7 +252,7 @@ pub fn failing_init_container(namespace: &Namespace) {
     let told = wait(namespace, &format!("pod, app, {AT_MOST}"));
     let expected = [
         "init container prepare of pod app failed with exit code 7 after N restarts",
-        "init container prepare of pod app, image docker.io/library/busybox:1.37: exit code 7 (Error), N restarts",
+        "init container prepare of pod app, image docker.io/library/busybox:1.37: exit code 7 (Error) after N restarts",
         "last line from container prepare of pod app:",
         "| no route to db",
     ];
@@ -382,7 +382,7 @@ fn restart_until_it_fails(namespace: &Namespace, grace: u32) {
 
 const RESTARTED: [&str; 5] = [
     "container migrate of pod POD failed with exit code 3 after N restarts",
-    "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error), N restarts",
+    "container migrate of pod POD, image docker.io/library/busybox:1.37: exit code 3 (Error) after N restarts",
     "last 2 lines from the previous run of container migrate of pod POD:",
     "| connecting",
     "| ERROR no such host",
@@ -409,7 +409,7 @@ pub fn restarted_migration_whose_pod_is_gone_is_still_explained(namespace: &Name
         second.map(|end| lines(end["message"].as_str().unwrap_or_default()))
     });
     let saw = format!("job/migrate: an earlier run of this container saw: {}", RESTARTED[0]);
-    assert_in_order(&message, &[saw, RESTARTED[4].to_owned()]);
+    assert_in_order(&message, &[saw, format!("job/migrate: {}", RESTARTED[4])]);
 }
 
 /// What programs have written may hold secrets: with `--no-logs` none of it is in any output.
@@ -457,7 +457,7 @@ pub fn active_deadline(namespace: &Namespace) {
 pub fn hook_that_waits_for_itself(namespace: &Namespace) {
     start(namespace, "job, migrate", "helm.sh/chart: shop-1.2.3");
     let hint = "job/migrate: hint: Helm created this pod. If job/migrate is a post-install or post-upgrade hook and Helm \
-                waits (--wait, --atomic), it runs only after this workload is ready, which waits for it: make it a \
+                waits (--wait, --atomic), it runs only after this workload is ready, but this workload waits for it: make it a \
                 pre-install and pre-upgrade hook, or no hook";
     let limit = Instant::now() + 3 * testbed::LIMIT;
     while !lines(&namespace.log_so_far("waiter", "wait")).iter().any(|line| line == hint) {
@@ -465,9 +465,9 @@ pub fn hook_that_waits_for_itself(namespace: &Namespace) {
         thread::sleep(Duration::from_millis(500));
     }
     let log = lines(&namespace.pod_logs("waiter", "wait"));
-    assert_in_order(&log, &[format!("job/migrate: no Job at all in namespace {}", namespace.name()), hint.to_owned()]);
+    assert_in_order(&log, &[format!("job/migrate: no Job exists in namespace {}", namespace.name()), hint.to_owned()]);
     let beat = log.iter().find(|line| line.starts_with("job/migrate: still waiting after ")).expect("a heartbeat");
-    assert!(beat.contains("does not exist; no Job at all"), "{beat}");
+    assert!(beat.contains("does not exist; no Job exists"), "{beat}");
 }
 
 pub fn event_on_the_waiting_pod(namespace: &Namespace) {
@@ -477,7 +477,7 @@ pub fn event_on_the_waiting_pod(namespace: &Namespace) {
         namespace.list("event", "").into_iter().filter(|event| event["reason"] == "Waiting").collect();
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["involvedObject"]["uid"], namespace.get("pod/waiter")["metadata"]["uid"]);
-    let message = format!("waiting for job/migrate: does not exist; no Job at all in namespace {}", namespace.name());
+    let message = format!("waiting for job/migrate: does not exist; no Job exists in namespace {}", namespace.name());
     assert_eq!(events[0]["message"], message);
     let described = namespace.kubectl(&["describe", "pod", "waiter"]);
     let line = described.lines().find(|line| line.contains(&message)).unwrap_or_else(|| panic!("{described}"));

@@ -26,8 +26,10 @@ pub fn last_words(own: &Pod, container: &str, target: &Target) -> Vec<String> {
     words.into_iter().filter(|line| !line.starts_with("hint: ")).collect()
 }
 
+/// Just after a restart the kubelet has not told yet that the container runs again.
 fn left(status: &ContainerStatus) -> Option<&str> {
-    status.last_state.as_ref()?.terminated.as_ref()?.message.as_deref()
+    let ends = [&status.state, &status.last_state].into_iter().flatten();
+    ends.filter_map(|state| state.terminated.as_ref()).find_map(|end| end.message.as_deref())
 }
 
 #[cfg(test)]

@@ -113,7 +113,9 @@ pub fn explain(target: &Target, evidence: &Evidence) -> Explanation {
         return Explanation { headline, hints, gaps, ..Explanation::default() };
     }
     let findings = pod::findings(&evidence.pods, &evidence.events);
-    let folded = fold(&evidence.events);
+    let mut folded = fold(&evidence.events);
+    // What a Job's controller says of the Job itself is its condition again, unless it cannot create pods.
+    folded.retain(|event| !kinds::is_final(target) || event.kind != "Job" || event.reason == "FailedCreate");
     // What was said before the present run began is of an earlier one.
     let since = pod::subject(&evidence.pods).and_then(pod::running_since);
     let newest = folded.iter().find(|event| event.is_news_beside(&[]) && event.when >= since);
@@ -189,8 +191,7 @@ fn no_pods(target: &Target, evidence: &Evidence, folded: &[Folded], newest: Opti
     if let Some(refused) = refused {
         return Some(format!("its pods cannot be created{}", refused.after(": ")));
     }
-    // What a Job's controller says of the Job itself is its condition again.
-    let newest = newest.filter(|event| !(kinds::is_final(target) && event.kind == "Job"))?;
+    let newest = newest?;
     let noun = if newest.kind == "Pod" { "pod" } else { newest.kind };
     Some(format!("{noun} {}: {}", newest.name, newest.said()))
 }
