@@ -93,7 +93,7 @@ pub fn by_own_run(claim: &Claim, own: &Pod, identity: &Identity) -> Option<Proof
     let container = identity.container.as_deref()?;
     let status = init_statuses(own).find(|status| status.name == container)?;
     if let Some(uids) = uids_of_success(status, claim) {
-        return Some(Proof { source: "an earlier run of this pod waited for it".to_owned(), uids });
+        return Some(Proof { source: "this pod waited for it in an earlier run".to_owned(), uids });
     }
     let sidecar = |name: &str| {
         let container = own.spec.init_containers.iter().find(|container| container.name == name);

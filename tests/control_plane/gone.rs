@@ -111,7 +111,7 @@ pub fn this_pod_s_own_earlier_run_is_proof(namespace: &Namespace) {
     let running = json!({"running": {"startedAt": null}});
     write_wait(namespace, &own, &running, &terminated(0, &mark(namespace, "migrate", "7f1c")));
     let wait = start(namespace, &own);
-    assert_proven(wait, "gone, but it completed: an earlier run of this pod waited for it");
+    assert_proven(wait, "gone, but it completed: this pod waited for it in an earlier run");
 }
 
 pub fn this_pod_being_initialized_is_proof_for_an_init_container_only(namespace: &Namespace) {
